@@ -1,0 +1,55 @@
+/* os/http_client.h - one HTTP request with deadlines and limits (libcurl).   Layer 1.  Blocking.
+ * Only http and https; redirects are not followed; proxies from the environment are ignored. */
+#ifndef SENDENSE_OS_HTTP_CLIENT_H
+#define SENDENSE_OS_HTTP_CLIENT_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/secret.h"
+
+struct http_client; /* keeps the connection alive between calls; one thread at a time */
+
+struct http_request {
+    const char *method; /* "GET", "POST", "PUT", "DELETE" */
+    const char *url;
+    const struct secret *bearer; /* NULL = no Authorization header */
+    const void *body;            /* NULL = none */
+    size_t body_len;
+    const char *content_type;    /* NULL = application/json */
+    const char *accept;          /* NULL = application/json */
+    unsigned connect_timeout_ms; /* 0 = 10 s */
+    unsigned timeout_ms;         /* whole request; 0 = 30 s */
+    size_t max_response;         /* bytes; 0 = 8 MiB; more = ERR_LIMIT */
+    int cancel_fd;               /* <= 0 = none; readable = ERR_CANCELLED */
+    /* Streaming: called for each piece instead of collecting; non-zero return ends the request. */
+    int (*on_data)(void *arg, const char *p, size_t n);
+    void *on_data_arg;
+};
+
+struct http_response {
+    long status;
+    char *body; /* NUL-terminated; NULL when streamed */
+    size_t body_len;
+    char content_type[96];
+};
+
+int http_client_new(struct http_client **ret, struct err *err);
+void http_client_free(struct http_client *c);
+
+/* 0 whenever an HTTP answer came, whatever its status.  ERR_UNAVAILABLE "…" when no connection
+ * could be made, ERR_TIMEOUT, ERR_IO. */
+int http_do(struct http_client *c, const struct http_request *req, struct http_response *ret,
+            struct err *err);
+void http_response_done(struct http_response *r);
+
+/* JSON in, JSON out: any 2xx answer gives *ret (may be NULL for an empty body); a problem+json
+ * answer becomes err with its code and detail: 404 ERR_NOT_FOUND, 409 ERR_EXISTS, 401/403
+ * ERR_AUTH, other 4xx ERR_INVALID, 503 ERR_UNAVAILABLE, 507 ERR_NO_SPACE, else ERR_IO.
+ * @body may be NULL.  @ret_status may be NULL. */
+int http_json(struct http_client *c, const struct http_request *req, const json_t *body,
+              json_t **ret, long *ret_status, struct err *err);
+
+#endif
