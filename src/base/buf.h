@@ -5,7 +5,7 @@
 #define SENDENSE_BASE_BUF_H
 
 #include <stddef.h>
-#include <stdarg.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/cleanup.h"
@@ -20,6 +20,8 @@ struct buf {
 #define BUF_INIT(cap_) {.cap = (cap_)}
 #define CLEANUP_BUF CLEANUP(buf_done)
 
+/* Room for @n more bytes in one allocation; ERR_LIMIT. */
+int buf_reserve(struct buf *b, size_t n, struct err *err);
 int buf_append(struct buf *b, const void *p, size_t n, struct err *err);
 int buf_printf(struct buf *b, struct err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -24,7 +24,8 @@ int fs_read_file(const char *path, struct buf *b, struct err *err);
  * newline is removed. */
 int fs_read_secret_file(const char *path, struct buf *b, struct err *err);
 
-/* Writes "PATH.tmp" with @mode, fsyncs it, renames it over PATH, fsyncs the folder. */
+/* Writes "PATH.tmp" with @mode (less the umask), fsyncs it, renames it over PATH, fsyncs the folder.
+ * One writer of PATH at a time; a left-over PATH.tmp is replaced. */
 int fs_write_file_durable(const char *path, const void *p, size_t n, mode_t mode,
                           struct err *err);
 

@@ -19,24 +19,28 @@
 void cleanup_json(json_t **j);
 
 /* Parses one value of @n bytes; duplicates, trailing text, depth over JSON_DEPTH_MAX and bad
- * UTF-8 are refused.  ERR_INVALID "malformed_json" with line and column.  *ret owned by caller. */
+ * UTF-8 are refused.  ERR_INVALID "malformed_json" with line and column, and never a piece of the
+ * text itself, which may hold a secret.  *ret owned by caller. */
 int json_parse(const char *text, size_t n, json_t **ret, struct err *err);
 
 /* Compact single line; caller frees.  Never NULL for a valid value. */
 char *json_line(const json_t *j);
 
+#define JREADER_KEYS_MAX 48
+
 struct jreader {
     const json_t *obj;
     const char *what; /* for messages: "job spec", "request" */
     struct err *err;  /* sticky: getters do nothing once err->class != 0 */
-    unsigned seen;    /* members consumed */
+    unsigned n_asked;
+    const char *asked[JREADER_KEYS_MAX]; /* names asked for; string literals */
 };
 
 /* ERR_INVALID "invalid_field" when @obj is no object. */
 void jreader_init(struct jreader *r, const json_t *obj, const char *what, struct err *err);
 
 /* Required getters: missing or wrong type = ERR_INVALID "invalid_field", message names the field.
- * Strings live as long as the object. */
+ * Strings live as long as the object.  After a failure: "", 0, false, NULL. */
 const char *jget_str(struct jreader *r, const char *key);
 uint64_t jget_u64(struct jreader *r, const char *key); /* integer 0..2^63-1 */
 bool jget_bool(struct jreader *r, const char *key);

@@ -17,6 +17,8 @@ void uuid_make(char out[UUID_STR_SIZE]);   /* version 7: time-ordered, random */
 bool uuid_is_valid(const char *s);         /* 8-4-4-4-12 lower-case hex, nothing else */
 void random_hex(char *out, size_t nbytes); /* 2*nbytes + NUL, from getrandom(2) */
 
+/* Length (1-4) of the well-formed UTF-8 sequence at @s, 0 when there is none in @n bytes. */
+size_t text_utf8_len(const char *s, size_t n);
 bool text_is_utf8(const char *s, size_t n); /* well-formed, no NUL */
 
 /* "1.5 GiB", "12 KiB": for humans only. */
