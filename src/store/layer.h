@@ -1,0 +1,44 @@
+/* store/layer.h - layers (qcow2 files) of a repository.                   Layer 2.
+ * Blocking. qemu-img and qemu-nbd see a layer only after our own header parser accepted
+ * it and everything below it (store/qcow2_header.h). */
+#ifndef SENDENSE_STORE_LAYER_H
+#define SENDENSE_STORE_LAYER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "store/repo.h"
+
+#define LAYER_CHAIN_MAX 4096
+
+/* A new empty layer, durable when it returns; nothing is left when it fails.  ERR_EXISTS
+ * "layer_exists", ERR_NOT_FOUND (no parent), ERR_CORRUPT "layer_header" (the parent's
+ * chain is refused), ERR_NO_SPACE "repo_full", ERR_INVALID, ERR_IO. */
+int layer_create(struct repo *r, const struct repo_layer_spec *spec, struct err *err);
+int layer_remove(struct repo *r, const char *locator,
+                 struct err *err); /* missing is fine; durable */
+/* Bytes that the file takes on disk. */
+int layer_stored_bytes(struct repo *r, const char *locator, uint64_t *ret,
+                       struct err *err);
+/* fsync, then drops its cached pages, so that a read-back comes from the medium. */
+int layer_sync(struct repo *r, const char *locator, struct err *err);
+
+/* Checks the headers of @locator and of all layers below it.  @size_bytes (rounded up to
+ * 512) must be the virtual size of the top one; 0 = any.  ERR_CORRUPT "layer_header",
+ * ERR_NOT_FOUND. */
+int layer_check_chain(struct repo *r, const char *locator, uint64_t size_bytes,
+                      struct err *err);
+
+/* Exports through the engine.  The spec's path, format, read_only and lock_fd are filled
+ * in. */
+int layer_export_rw(struct repo *r, const char *locator, const struct export_spec *spec,
+                    struct export **ret, struct err *err);
+int layer_export_ro(struct repo *r, const char *locator, const struct export_spec *spec,
+                    struct export **ret, struct err *err);
+
+/* One more than the highest number in any name below vms/VM_UUID (layers, manifests,
+ * points, and their .part and .tmp); 1 for an unknown VM. */
+int layer_next_seq(struct repo *r, const char *vm_uuid, uint64_t *ret, struct err *err);
+
+#endif

@@ -1,0 +1,68 @@
+/* store/manifest_file.h - manifests on disk: receiving, sealing, reading.   Layer 2.
+ * Blocking. Format: docs/design/repository.md 3; records come as the client sends them
+ * (protocol.md 5).
+ * @path is always the final name ("…/000007.manifest"); while it is written it is
+ * PATH.part. One thread at a time per object.  Memory is bounded: nothing grows with the
+ * disk. */
+#ifndef SENDENSE_STORE_MANIFEST_FILE_H
+#define SENDENSE_STORE_MANIFEST_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "model/manifest.h"
+
+#define MANIFEST_ROOT_SIZE 32
+
+struct manifest_writer;
+struct manifest_reader;
+#define CLEANUP_MANIFEST_WRITER CLEANUP(cleanup_manifest_writer)
+#define CLEANUP_MANIFEST_READER CLEANUP(cleanup_manifest_reader)
+void cleanup_manifest_writer(struct manifest_writer **w);
+void cleanup_manifest_reader(struct manifest_reader **r);
+
+/* ERR_EXISTS "manifest_exists" (PATH or PATH.part is there), ERR_NO_SPACE "repo_full",
+ * ERR_IO. */
+int manifest_writer_create(const char *path, const struct manifest_header *h,
+                           struct manifest_writer **ret, struct err *err);
+
+/* @p: whole records, the first of which is number @first.  Records that are there already
+ * are compared and skipped.  *ret_total = how many records the file has now, on failure
+ * as well (the "expected" of a gap).  Nothing is kept of a call that fails. ERR_EXISTS
+ * "manifest_gap" (@first is beyond the end) or "manifest_conflict" (other content);
+ * ERR_INVALID "manifest_record" (no whole records, order, range, state); ERR_NO_SPACE
+ * "repo_full". */
+int manifest_writer_append(struct manifest_writer *w, uint64_t first, const void *p,
+                           size_t n, uint64_t *ret_total, struct err *err);
+uint64_t manifest_writer_count(const struct manifest_writer *w);
+/* Layer root over what is stored so far. */
+int manifest_writer_root(struct manifest_writer *w, uint8_t ret_root[MANIFEST_ROOT_SIZE],
+                         struct err *err);
+/* Trailer, fsync, rename, fsync of the folder.  Afterwards only the getters and free
+ * work. */
+int manifest_writer_seal(struct manifest_writer *w, uint8_t ret_root[MANIFEST_ROOT_SIZE],
+                         struct err *err);
+/* NULL ok; leaves PATH.part where it is. */
+void manifest_writer_free(struct manifest_writer *w);
+
+/* Checks header, trailer and size.  ERR_NOT_FOUND; ERR_CORRUPT "manifest_corrupt";
+ * ERR_IO. */
+int manifest_reader_open(const char *path, struct manifest_reader **ret, struct err *err);
+const struct manifest_header *manifest_reader_header(const struct manifest_reader *r);
+uint64_t manifest_reader_count(const struct manifest_reader *r);
+const uint8_t *
+manifest_reader_root(const struct manifest_reader *r); /* as the trailer says */
+/* 1 = *ret is the next record; 0 = the end, and by then order, range and root were
+ * checked. ERR_CORRUPT "manifest_corrupt". */
+int manifest_reader_next(struct manifest_reader *r, struct manifest_record *ret,
+                         struct err *err);
+int manifest_reader_rewind(struct manifest_reader *r, struct err *err);
+void manifest_reader_free(struct manifest_reader *r); /* NULL ok */
+
+/* Reads it all; *ret_root may be NULL. */
+int manifest_file_check(const char *path, uint8_t ret_root[MANIFEST_ROOT_SIZE],
+                        struct err *err);
+
+#endif
