@@ -1,0 +1,30 @@
+/* model/content_root.h - the root of a disk's resolved content.           Layer 1.  Pure,
+ * no I/O. docs/design/repository.md section 3: SHA-256 over the digests of groups of
+ * 1,024 block hashes. Memory is constant; a stretch of zero blocks costs one digest of 32
+ * bytes per whole group. */
+#ifndef SENDENSE_MODEL_CONTENT_ROOT_H
+#define SENDENSE_MODEL_CONTENT_ROOT_H
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "model/manifest.h"
+
+#define CONTENT_ROOT_GROUP 1024u
+
+struct content_root;
+#define CLEANUP_CONTENT_ROOT CLEANUP(cleanup_content_root)
+/* @disk_size 1..MANIFEST_DISK_SIZE_MAX, else ERR_INVALID. */
+int content_root_new(uint64_t disk_size, struct content_root **ret, struct err *err);
+void content_root_free(struct content_root *c);
+void cleanup_content_root(struct content_root **c);
+
+/* Data blocks in ascending order; blocks that are left out are zero.  ERR_INVALID
+ * "manifest_invalid" when @block is not above the last one or not in the disk. */
+int content_root_add(struct content_root *c, uint64_t block,
+                     const uint8_t hash[MANIFEST_HASH_SIZE], struct err *err);
+/* Once, after the last block. */
+int content_root_finish(struct content_root *c, uint8_t ret_root[MANIFEST_HASH_SIZE],
+                        struct err *err);
+
+#endif

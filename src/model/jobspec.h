@@ -1,0 +1,133 @@
+/* model/jobspec.h - what the hub asks of a client or a worker.            Layer 1.  Pure.
+ * docs/design/protocol.md section 3.  Decoding is strict: unknown members
+ * ("unknown_field"), wrong types and broken limits ("invalid_field") and other versions
+ * ("unsupported_version") are ERR_INVALID.  A decoded spec obeys every limit named here.
+ * UUIDs are strings, "" = null. */
+#ifndef SENDENSE_MODEL_JOBSPEC_H
+#define SENDENSE_MODEL_JOBSPEC_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "model/jobstate.h"
+#include "model/manifest.h"
+
+#define SPEC_VERSION 1
+#define SPEC_LINE_MAX (4u * 1024 * 1024)
+#define SPEC_DISKS_MAX 256u
+#define SPEC_LAYERS_MAX 4096u
+#define SPEC_PATH_MAX 4095u
+#define SPEC_CHANGE_ID_MAX 255u
+#define SPEC_TOKEN_MAX 255u
+#define SPEC_AUDIT_SAMPLES_MAX 1048576u
+#define SPEC_REQUEST_BYTES_MAX 33554432u
+
+struct spec_limits {
+    uint32_t disks_parallel;   /* 1..64 */
+    uint32_t connections;      /* 1..8 per disk and side */
+    uint32_t requests;         /* 1..64 per connection */
+    uint32_t request_bytes;    /* 65,536..33,554,432, a multiple of 65,536 */
+    uint64_t rate_bytes_per_s; /* of the whole job; 0 = unlimited */
+};
+extern const struct spec_limits spec_limits_default;
+
+struct spec_deadlines {
+    uint32_t connect_s; /* 1..3600 */
+    uint32_t io_s;      /* 1..86400 */
+};
+extern const struct spec_deadlines spec_deadlines_default;
+
+struct job_spec_disk {
+    uint32_t key;
+    char disk_uuid[UUID_STR_SIZE];
+    uint64_t size_bytes;
+    char *source_url;
+    char *target;
+    char *target_description; /* NULL = not checked */
+    enum read_mode read;      /* READ_ALL in this version */
+    enum reason reason;
+    char *change_id; /* or NULL */
+    char layer_id[UUID_STR_SIZE];
+    char parent_layer_id[UUID_STR_SIZE];
+    uint64_t resume_checkpoint; /* 0 = none */
+};
+
+struct job_spec {
+    char job_id[UUID_STR_SIZE];
+    uint32_t attempt; /* from 1 */
+    char *vm_ref;     /* may be "" */
+    char vm_instance_uuid[UUID_STR_SIZE];
+    char *vm_name;
+    char *source_type; /* "nbd" */
+    struct job_spec_disk *disks;
+    size_t
+        n_disks; /* 1..SPEC_DISKS_MAX; keys, disk uuids, layer ids and targets differ */
+    struct spec_limits limits;
+    uint32_t audit_samples;
+    uint64_t audit_seed;      /* < 2^63 */
+    char *hub_url;            /* NULL: no hub, no manifests are pushed */
+    struct secret *job_token; /* NULL exactly when hub_url is */
+    struct spec_deadlines deadlines;
+};
+#define CLEANUP_JOB_SPEC CLEANUP(job_spec_done)
+
+int job_spec_decode(const json_t *j, struct job_spec *ret, struct err *err);
+/* One line, with or without its newline; ERR_LIMIT "line_too_long" over SPEC_LINE_MAX. */
+int job_spec_decode_line(const char *line, size_t n, struct job_spec *ret,
+                         struct err *err);
+json_t *job_spec_encode(const struct job_spec *s); /* caller decrefs */
+void job_spec_done(struct job_spec *s);
+/* By key; NULL when there is none. */
+const struct job_spec_disk *job_spec_find(const struct job_spec *s, uint32_t key);
+
+#define WORKER_TASK_LIST(X)                                                              \
+    X(WORKER_VERIFY, "verify")                                                           \
+    X(WORKER_RESTORE, "restore")
+enum worker_task { WORKER_TASK_LIST(JOBSTATE_ENUM_ITEM) WORKER_TASK_COUNT };
+const char *worker_task_to_str(enum worker_task v);
+int worker_task_from_str(const char *s, enum worker_task *ret);
+
+struct worker_spec_layer {
+    char *manifest; /* absolute path */
+    char layer_id[UUID_STR_SIZE];
+    uint8_t layer_root[MANIFEST_HASH_SIZE];
+};
+
+struct worker_spec_disk {
+    uint32_t key;
+    char disk_uuid[UUID_STR_SIZE];
+    uint64_t size_bytes;
+    char *source;                     /* NBD URI of the export of the chain */
+    struct worker_spec_layer *layers; /* base first, tip last */
+    size_t n_layers;                  /* 1..SPEC_LAYERS_MAX; ids differ */
+    bool has_content_root;
+    uint8_t content_root[MANIFEST_HASH_SIZE];
+    char *target; /* restore: NBD URI; verify: NULL */
+};
+
+struct worker_spec {
+    char job_id[UUID_STR_SIZE];
+    uint32_t attempt;
+    enum worker_task task;
+    struct worker_spec_disk *disks;
+    size_t n_disks;
+    struct spec_limits limits;
+    struct spec_deadlines deadlines;
+};
+#define CLEANUP_WORKER_SPEC CLEANUP(worker_spec_done)
+
+int worker_spec_decode(const json_t *j, struct worker_spec *ret, struct err *err);
+int worker_spec_decode_line(const char *line, size_t n, struct worker_spec *ret,
+                            struct err *err);
+json_t *worker_spec_encode(const struct worker_spec *s);
+void worker_spec_done(struct worker_spec *s);
+
+/* Any later line on stdin.  0 when it is the cancel message, the only one there is. */
+#define SPEC_CANCEL_LINE "{\"type\":\"cancel\"}\n"
+int spec_cancel_decode(const char *line, size_t n, struct err *err);
+
+#endif
