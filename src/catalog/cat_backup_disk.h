@@ -1,0 +1,83 @@
+/* catalog/cat_backup_disk.h - table backup_disks: one disk of one backup job.  Layer 2.
+ * Blocking. Rows are born with their job (cat_backup_insert) and die with it. */
+#ifndef SENDENSE_CATALOG_CAT_BACKUP_DISK_H
+#define SENDENSE_CATALOG_CAT_BACKUP_DISK_H
+
+#include "catalog/catalog.h"
+
+struct cat_disk_bytes {
+    uint64_t read, sent, zero, skipped, audit, stored;
+};
+
+struct cat_backup_disk {
+    const char *job_id; /* insert fills it in from the job */
+    int64_t disk_index; /* 0, 1, ...: the disk_id of the API */
+    int64_t device_key;
+    const char *disk_uuid;
+    uint64_t size_bytes; /* true size, not rounded */
+    const char *label;
+    const char *source_url;
+    const char *backup_type;
+    const char *read_mode;
+    const char *reason;
+    const char *locator;
+    const char *layer_id;
+    const char *parent_layer_id; /* NULL = a full */
+    const char *layer_root;      /* NULL until the manifest is sealed */
+    const char *content_root;    /* NULL until known */
+    int64_t records;
+    const char *change_id;
+    int64_t nbd_port; /* 0 = none */
+    const char *nbd_export_name;
+    int64_t qemu_nbd_pid; /* 0 = none */
+    const char *state;
+    const char *error_message;
+    struct cat_disk_bytes bytes;
+    int64_t checkpoint;
+};
+
+void cat_backup_disk_done(struct cat_backup_disk *d);
+
+/* Which disk: every setter answers ERR_NOT_FOUND "disk_not_found" when there is no such
+ * row. */
+struct cat_disk_ref {
+    const char *job_id;
+    int64_t disk_index;
+};
+
+/* How it is read, when it differs from the plan (a fall-back to a whole read). */
+int cat_backup_disk_set_read(struct catalog *c, struct cat_disk_ref d,
+                             const char *read_mode, const char *reason, struct err *err);
+
+/* @name NULL and zeroes: the export is gone. */
+struct cat_disk_export {
+    int64_t port;
+    const char *name;
+    int64_t pid;
+};
+int cat_backup_disk_set_export(struct catalog *c, struct cat_disk_ref d,
+                               const struct cat_disk_export *e, struct err *err);
+
+int cat_backup_disk_set_state(struct catalog *c, struct cat_disk_ref d, const char *state,
+                              const char *error_message, struct err *err);
+
+/* Counters and the number of the last durable checkpoint. */
+int cat_backup_disk_set_progress(struct catalog *c, struct cat_disk_ref d,
+                                 const struct cat_disk_bytes *bytes, int64_t checkpoint,
+                                 struct err *err);
+
+struct cat_disk_result {
+    const char *layer_root;
+    const char *content_root;
+    int64_t records;
+    const char *change_id; /* NULL = none */
+};
+int cat_backup_disk_set_result(struct catalog *c, struct cat_disk_ref d,
+                               const struct cat_disk_result *r, struct err *err);
+
+/* The disk of a *completed* backup whose layer is @layer_id.  ERR_NOT_FOUND
+ * "layer_not_found". */
+int cat_backup_disk_by_layer(struct catalog *c, const char *layer_id,
+                             struct cat_backup_disk *ret, struct err *err);
+
+#endif

@@ -1,0 +1,57 @@
+/* catalog/cat_backup_update.h - what may change in a backup job.       Layer 2. Blocking.
+ * All answer ERR_NOT_FOUND "backup_not_found" when there is no such job. */
+#ifndef SENDENSE_CATALOG_CAT_BACKUP_UPDATE_H
+#define SENDENSE_CATALOG_CAT_BACKUP_UPDATE_H
+
+#include "catalog/catalog.h"
+
+/* Compare-and-set between states that are not terminal: ERR_EXISTS "state_conflict" when
+ * the job is not in @from. */
+struct cat_transition {
+    const char *from;
+    const char *to;
+    const char *phase;
+    int64_t started_us; /* 0 = leave; the first value stays */
+};
+int cat_backup_set_state(struct catalog *c, const char *job_id,
+                         const struct cat_transition *t, struct err *err);
+
+/* Only while the job is not terminal: else ERR_EXISTS "state_conflict". */
+int cat_backup_set_phase(struct catalog *c, const char *job_id, const char *phase,
+                         struct err *err);
+
+/* The outcome, once: ERR_EXISTS "state_conflict" when the job is terminal already, or,
+ * with @from, not in that state.  The job's token dies with it. */
+struct cat_finish {
+    const char *from;  /* NULL = any state that is not terminal */
+    const char *state; /* completed, failed, cancelled */
+    const char *phase;
+    int64_t completed_us;
+    const char *error_code; /* NULL when completed */
+    const char *error_phase;
+    const int64_t *error_disk; /* NULL = not about one disk */
+    const char *error_message;
+    const char *point_id; /* completed only */
+};
+int cat_backup_finish(struct catalog *c, const char *job_id, const struct cat_finish *f,
+                      struct err *err);
+
+/* In any state: verification goes on after completion. */
+struct cat_verification {
+    const char *verification;
+    const char *readback; /* NULL = not read back */
+    int64_t verified_us;
+};
+int cat_backup_set_verification(struct catalog *c, const char *job_id,
+                                const struct cat_verification *v, struct err *err);
+
+int cat_backup_set_targets(struct catalog *c, const char *job_id,
+                           const char *nbd_targets_string, struct err *err);
+int cat_backup_set_client(struct catalog *c, const char *job_id,
+                          const char *client_identity, struct err *err);
+/* A higher attempt with its token: ERR_EXISTS "state_conflict" when @attempt is not
+ * higher. */
+int cat_backup_set_attempt(struct catalog *c, const char *job_id, int64_t attempt,
+                           const char *job_token_hash, struct err *err);
+
+#endif
