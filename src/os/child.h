@@ -42,7 +42,8 @@ struct child_exit {
     int value; /* exit status, or signal number */
 };
 
-/* Starts the program.  ERR_NOT_FOUND when argv[0] cannot be executed, ERR_IO otherwise. */
+/* Starts the program.  ERR_NOT_FOUND when argv[0] cannot be executed, ERR_INVALID when the spec is
+ * wrong (no program, a descriptor in keep_fds that is not open or below 3), ERR_IO otherwise. */
 int child_spawn(const struct child_spec *spec, struct child **ret, struct err *err);
 
 const struct child_id *child_identity(const struct child *c);
@@ -52,7 +53,8 @@ int child_stdout_fd(const struct child *c);
 int child_stderr_fd(const struct child *c);
 void child_close_stdin(struct child *c);
 
-/* Waits for the exit and reaps.  Idempotent after success.  ERR_TIMEOUT at the deadline. */
+/* Waits for the exit, kills what is left of the child's group, reaps.  Idempotent after success.
+ * @ret may be NULL.  ERR_TIMEOUT at the deadline. */
 int child_wait(struct child *c, uint64_t deadline_ns, struct child_exit *ret, struct err *err);
 
 void child_signal(struct child *c, int sig); /* to the whole group; harmless after the exit */
@@ -64,7 +66,8 @@ int child_stop(struct child *c, unsigned grace_ms, struct child_exit *ret, struc
 void child_free(struct child *c); /* NULL ok; kills and reaps what still runs */
 
 /* Runs a short command to its end: stdout and stderr collected (each to the cap of its buf, the
- * rest discarded).  Non-zero exit = ERR_IO with the last line of stderr in the message. */
+ * rest discarded; @out may be NULL).  Non-zero exit = ERR_IO with the last line of stderr in the
+ * message.  ERR_TIMEOUT; as child_spawn() otherwise. */
 int child_run(const char *const *argv, const int *keep_fds, unsigned n_keep_fds, unsigned timeout_ms,
               struct buf *out, struct err *err);
 
