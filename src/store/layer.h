@@ -39,6 +39,6 @@ int layer_export_ro(struct repo *r, const char *locator, const struct export_spe
 
 /* One more than the highest number in any name below vms/VM_UUID (layers, manifests,
  * points, and their .part and .tmp); 1 for an unknown VM. */
-int layer_next_seq(struct repo *r, const char *vm_uuid, uint64_t *ret, struct err *err);
+int layer_next_seq(struct repo *r, const char *vm_uuid, uint32_t *ret, struct err *err);
 
 #endif

@@ -17,11 +17,11 @@
 #define MANIFEST_ROOT_SIZE 32
 
 struct manifest_writer;
-struct manifest_reader;
+struct manifest_file;
 #define CLEANUP_MANIFEST_WRITER CLEANUP(cleanup_manifest_writer)
-#define CLEANUP_MANIFEST_READER CLEANUP(cleanup_manifest_reader)
+#define CLEANUP_MANIFEST_FILE CLEANUP(cleanup_manifest_file)
 void cleanup_manifest_writer(struct manifest_writer **w);
-void cleanup_manifest_reader(struct manifest_reader **r);
+void cleanup_manifest_file(struct manifest_file **f);
 
 /* ERR_EXISTS "manifest_exists" (PATH or PATH.part is there), ERR_NO_SPACE "repo_full",
  * ERR_IO. */
@@ -32,7 +32,7 @@ int manifest_writer_create(const char *path, const struct manifest_header *h,
  * are compared and skipped.  *ret_total = how many records the file has now, on failure
  * as well (the "expected" of a gap).  Nothing is kept of a call that fails. ERR_EXISTS
  * "manifest_gap" (@first is beyond the end) or "manifest_conflict" (other content);
- * ERR_INVALID "manifest_record" (no whole records, order, range, state); ERR_NO_SPACE
+ * ERR_INVALID "manifest_invalid" (no whole records, order, range, state); ERR_NO_SPACE
  * "repo_full". */
 int manifest_writer_append(struct manifest_writer *w, uint64_t first, const void *p,
                            size_t n, uint64_t *ret_total, struct err *err);
@@ -49,17 +49,17 @@ void manifest_writer_free(struct manifest_writer *w);
 
 /* Checks header, trailer and size.  ERR_NOT_FOUND; ERR_CORRUPT "manifest_corrupt";
  * ERR_IO. */
-int manifest_reader_open(const char *path, struct manifest_reader **ret, struct err *err);
-const struct manifest_header *manifest_reader_header(const struct manifest_reader *r);
-uint64_t manifest_reader_count(const struct manifest_reader *r);
+int manifest_file_open(const char *path, struct manifest_file **ret, struct err *err);
+const struct manifest_header *manifest_file_header(const struct manifest_file *f);
+uint64_t manifest_file_count(const struct manifest_file *f);
 const uint8_t *
-manifest_reader_root(const struct manifest_reader *r); /* as the trailer says */
+manifest_file_root(const struct manifest_file *f); /* as the trailer says */
 /* 1 = *ret is the next record; 0 = the end, and by then order, range and root were
  * checked. ERR_CORRUPT "manifest_corrupt". */
-int manifest_reader_next(struct manifest_reader *r, struct manifest_record *ret,
-                         struct err *err);
-int manifest_reader_rewind(struct manifest_reader *r, struct err *err);
-void manifest_reader_free(struct manifest_reader *r); /* NULL ok */
+int manifest_file_next(struct manifest_file *f, struct manifest_record *ret,
+                       struct err *err);
+int manifest_file_rewind(struct manifest_file *f, struct err *err);
+void manifest_file_free(struct manifest_file *f); /* NULL ok */
 
 /* Reads it all; *ret_root may be NULL. */
 int manifest_file_check(const char *path, uint8_t ret_root[MANIFEST_ROOT_SIZE],

@@ -18,14 +18,14 @@
 struct qcow2_header {
     uint64_t virtual_size;
     char backing[QCOW2_BACKING_SIZE]; /* "000006.qcow2", "" = none */
-    uint64_t backing_seq;             /* its number, 0 = none */
+    uint32_t backing_seq;             /* its number, 0 = none */
 };
 
 /* @p holds the first @n bytes of the file (fewer than QCOW2_HEADER_READ only when the
  * file is shorter).  @seq is the number of the layer itself: a backing name must have a
  * lower one.  Pure. ERR_CORRUPT "layer_header", the message says what is refused. */
-int qcow2_header_parse(const void *p, size_t n, uint64_t seq, struct qcow2_header *ret,
+int qcow2_header_parse(const void *p, size_t n, uint32_t seq, struct qcow2_header *ret,
                        struct err *err);
-int qcow2_header_read(int fd, uint64_t seq, struct qcow2_header *ret, struct err *err);
+int qcow2_header_read(int fd, uint32_t seq, struct qcow2_header *ret, struct err *err);
 
 #endif
