@@ -63,9 +63,14 @@ int nbd_conn_open(const struct nbd_conn_opts *opts, struct nbd_conn **ret,
 void
 nbd_conn_free(struct nbd_conn *c); /* NULL ok; says goodbye when that does not block */
 
+/* Closes the socket at once; commands in flight are forgotten.  Every later call fails
+ * with nbd_disconnected; nbd_conn_free() is still to be called. */
+void nbd_conn_abandon(struct nbd_conn *c);
+
 const struct nbd_conn_info *nbd_conn_info(const struct nbd_conn *c);
 const char *nbd_conn_uri(const struct nbd_conn *c);
-struct nbd_handle *nbd_conn_handle(struct nbd_conn *c); /* owned by @c */
+/* Owned by @c; NULL once abandoned. */
+struct nbd_handle *nbd_conn_handle(struct nbd_conn *c);
 
 /* Synchronous calls.  Commands of nbd_slots may be in flight on the same connection (same
  * thread): they make progress and complete meanwhile.  @n may be larger than max_request.
