@@ -28,7 +28,9 @@ struct targets {
 int targets_parse(const char *s, struct targets *ret, struct err *err);
 /* Adds a copy; does not check.  For targets_build(). */
 void targets_add(struct targets *t, uint32_t key, const char *uri);
-char *targets_build(const struct targets *t); /* commas become %2C; caller frees */
+/* Commas become %2C; caller frees.  NULL when more than the limits above allow was added.
+ */
+char *targets_build(const struct targets *t);
 const char *targets_find(const struct targets *t, uint32_t key); /* uri or NULL */
 void targets_done(struct targets *t);
 

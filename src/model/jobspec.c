@@ -1,0 +1,275 @@
+/* model/jobspec.c - the job spec.  See jobspec.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/spec_common.h"
+#include "model/naming.h"
+#include "model/targets.h"
+
+#define WHAT "job spec"
+
+static void
+disk_done(struct job_spec_disk *d)
+{
+    free(d->source_url);
+    free(d->target);
+    free(d->target_description);
+    free(d->change_id);
+}
+
+void
+job_spec_done(struct job_spec *s)
+{
+    for (size_t i = 0; i < s->n_disks; i++)
+        disk_done(&s->disks[i]);
+    free(s->disks);
+    free(s->vm_ref);
+    free(s->vm_name);
+    free(s->source_type);
+    free(s->hub_url);
+    secret_free(s->job_token);
+    *s = (struct job_spec){0};
+}
+
+static int
+decode_disk(const json_t *j, struct job_spec_disk *d, struct err *err)
+{
+    struct jreader r;
+
+    jreader_init(&r, j, "job spec disk", err);
+    d->key = (uint32_t)codec_range(&r, "key", 0, NAMING_KEY_MAX);
+    codec_uuid(&r, "disk_uuid", d->disk_uuid);
+    d->size_bytes = codec_range(&r, "size_bytes", 1, MANIFEST_DISK_SIZE_MAX);
+    d->source_url = codec_uri(&r, "source_url");
+    d->target = codec_uri(&r, "target");
+    d->target_description = codec_str_opt(&r, "target_description", 1, NAMING_NAME_MAX);
+    codec_word(&r, "read", read_mode_from_str, &d->read);
+    if (err->class == 0 && d->read != READ_ALL)
+        codec_fail(&r, "read", "must be 'all' in this version");
+    codec_word_opt(&r, "reason", reason_from_str, &d->reason);
+    d->change_id = codec_str_opt(&r, "change_id", 1, SPEC_CHANGE_ID_MAX);
+    codec_uuid(&r, "layer_id", d->layer_id);
+    codec_uuid_opt(&r, "parent_layer_id", d->parent_layer_id);
+    d->resume_checkpoint = jopt_u64(&r, "resume_checkpoint", 0);
+    if (err->class == 0 && strcmp(d->layer_id, d->parent_layer_id) == 0)
+        codec_fail(&r, "parent_layer_id", "must differ from layer_id");
+    return jreader_end(&r);
+}
+
+static int
+cmp_target(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Two disks written to one export would make a mixture of both. */
+static bool
+has_twin_targets(const struct job_spec *s)
+{
+    CLEANUP_FREE const char **v = xcalloc(s->n_disks, sizeof(*v));
+
+    for (size_t i = 0; i < s->n_disks; i++)
+        v[i] = s->disks[i].target;
+    qsort(v, s->n_disks, sizeof(*v), cmp_target);
+    for (size_t i = 1; i < s->n_disks; i++)
+        if (strcmp(v[i - 1], v[i]) == 0)
+            return true;
+    return false;
+}
+
+static int
+decode_disks(struct jreader *r, struct job_spec *s)
+{
+    const json_t *a = codec_array(r, "disks", 1, SPEC_DISKS_MAX);
+    const size_t stride = sizeof(*s->disks);
+
+    if (!a)
+        return r->err->class;
+    s->disks = xcalloc(json_array_size(a), sizeof(*s->disks));
+    for (size_t i = 0; i < json_array_size(a); i++) {
+        s->n_disks = i + 1;
+        if (decode_disk(json_array_get(a, i), &s->disks[i], r->err) < 0)
+            return err_prefix(r->err, "disk %zu", i);
+    }
+    if (codec_has_twin_keys(&s->disks[0].key, stride, s->n_disks))
+        return spec_twins(r->err, WHAT, "key");
+    if (codec_has_twins(s->disks[0].disk_uuid, stride, s->n_disks))
+        return spec_twins(r->err, WHAT, "disk_uuid");
+    if (codec_has_twins(s->disks[0].layer_id, stride, s->n_disks))
+        return spec_twins(r->err, WHAT, "layer_id");
+    if (has_twin_targets(s))
+        return spec_twins(r->err, WHAT, "target");
+    return 0;
+}
+
+static void
+decode_vm(struct jreader *up, struct job_spec *s)
+{
+    const json_t *j = jget_obj(up, "vm");
+    struct jreader r;
+
+    jreader_init(&r, j, "job spec vm", up->err);
+    s->vm_ref = codec_str(&r, "ref", 0, NAMING_NAME_MAX);
+    codec_uuid(&r, "instance_uuid", s->vm_instance_uuid);
+    s->vm_name = codec_name(&r, "name");
+    jreader_end(&r);
+}
+
+static void
+decode_audit(struct jreader *up, struct job_spec *s)
+{
+    const json_t *j = jget_obj(up, "audit");
+    struct jreader r;
+
+    jreader_init(&r, j, "job spec audit", up->err);
+    s->audit_samples = (uint32_t)codec_range(&r, "samples", 0, SPEC_AUDIT_SAMPLES_MAX);
+    s->audit_seed = jget_u64(&r, "seed");
+    jreader_end(&r);
+}
+
+static bool
+is_visible_ascii(const char *s)
+{
+    for (; *s; s++)
+        if (*s <= 0x20 || *s >= 0x7f)
+            return false;
+    return true;
+}
+
+static void
+decode_hub(struct jreader *up, struct job_spec *s)
+{
+    const json_t *j = jopt_obj(up, "hub");
+    const char *token;
+    struct jreader r;
+
+    if (!j)
+        return;
+    jreader_init(&r, j, "job spec hub", up->err);
+    s->hub_url = codec_str(&r, "url", 1, TARGETS_URI_MAX);
+    if (s->hub_url && ((strncmp(s->hub_url, "http://", 7) != 0 &&
+                        strncmp(s->hub_url, "https://", 8) != 0) ||
+                       !is_visible_ascii(s->hub_url)))
+        codec_fail(&r, "url", "must start with http:// or https:// and be visible ASCII");
+    token = jget_str(&r, "job_token");
+    /* It becomes a header of HTTP: a control character would end the line. */
+    if (up->err->class == 0 &&
+        (!token[0] || strlen(token) > SPEC_TOKEN_MAX || !is_visible_ascii(token)))
+        codec_fail(&r, "job_token", "must have 1 to 255 visible ASCII characters");
+    if (jreader_end(&r) == 0)
+        s->job_token = secret_new(token, strlen(token));
+}
+
+int
+job_spec_decode(const json_t *j, struct job_spec *ret, struct err *err)
+{
+    CLEANUP_JOB_SPEC struct job_spec s = {0};
+    struct jreader r;
+
+    jreader_init(&r, j, WHAT, err);
+    codec_version(&r);
+    codec_uuid(&r, "job_id", s.job_id);
+    s.attempt = (uint32_t)codec_range(&r, "attempt", 1, CODEC_U31_MAX);
+    decode_vm(&r, &s);
+    s.source_type = spec_get_source(&r);
+    spec_get_limits(&r, &s.limits);
+    decode_audit(&r, &s);
+    decode_hub(&r, &s);
+    spec_get_deadlines(&r, &s.deadlines);
+    decode_disks(&r, &s);
+    if (jreader_end(&r) < 0)
+        return err->class;
+    *ret = s;
+    s = (struct job_spec){0};
+    return 0;
+}
+
+int
+job_spec_decode_line(const char *line, size_t n, struct job_spec *ret, struct err *err)
+{
+    CLEANUP_JSON json_t *j = NULL;
+
+    if (codec_line(line, n, SPEC_LINE_MAX, &j, err) < 0)
+        return err_prefix(err, WHAT);
+    return job_spec_decode(j, ret, err);
+}
+
+static json_t *
+encode_disk(const struct job_spec_disk *d)
+{
+    json_t *o = json_object();
+
+    codec_put_u64(o, "key", d->key);
+    codec_put_uuid(o, "disk_uuid", d->disk_uuid);
+    codec_put_u64(o, "size_bytes", d->size_bytes);
+    codec_put_str(o, "source_url", d->source_url);
+    codec_put_str(o, "target", d->target);
+    codec_put_str(o, "target_description", d->target_description);
+    codec_put_str(o, "read", read_mode_to_str(d->read));
+    codec_put_str(o, "reason",
+                  d->reason == REASON_NONE ? NULL : reason_to_str(d->reason));
+    codec_put_str(o, "change_id", d->change_id);
+    codec_put_uuid(o, "layer_id", d->layer_id);
+    codec_put_uuid(o, "parent_layer_id", d->parent_layer_id);
+    codec_put(o, "resume_checkpoint",
+              d->resume_checkpoint ? json_integer((json_int_t)d->resume_checkpoint)
+                                   : json_null());
+    return o;
+}
+
+json_t *
+job_spec_encode(const struct job_spec *s)
+{
+    json_t *o = json_object(), *vm = json_object(), *audit = json_object();
+    json_t *disks = json_array(), *hub = json_null();
+
+    codec_put_str(vm, "ref", s->vm_ref ? s->vm_ref : "");
+    codec_put_uuid(vm, "instance_uuid", s->vm_instance_uuid);
+    codec_put_str(vm, "name", s->vm_name);
+    codec_put_u64(audit, "samples", s->audit_samples);
+    codec_put_u64(audit, "seed", s->audit_seed);
+    for (size_t i = 0; i < s->n_disks; i++)
+        json_array_append_new(disks, encode_disk(&s->disks[i]));
+    if (s->hub_url) {
+        hub = json_object();
+        codec_put_str(hub, "url", s->hub_url);
+        codec_put_str(hub, "job_token", secret_reveal(s->job_token));
+    }
+    codec_put_u64(o, "v", SPEC_VERSION);
+    codec_put_uuid(o, "job_id", s->job_id);
+    codec_put_u64(o, "attempt", s->attempt);
+    codec_put(o, "vm", vm);
+    codec_put(o, "source", spec_put_source(s->source_type));
+    codec_put(o, "disks", disks);
+    codec_put(o, "limits", spec_put_limits(&s->limits));
+    codec_put(o, "audit", audit);
+    codec_put(o, "hub", hub);
+    codec_put(o, "deadlines", spec_put_deadlines(&s->deadlines));
+    return o;
+}
+
+const struct job_spec_disk *
+job_spec_find(const struct job_spec *s, uint32_t key)
+{
+    for (size_t i = 0; i < s->n_disks; i++)
+        if (s->disks[i].key == key)
+            return &s->disks[i];
+    return NULL;
+}
+
+int
+spec_cancel_decode(const char *line, size_t n, struct err *err)
+{
+    CLEANUP_JSON json_t *j = NULL;
+    struct jreader r;
+    const char *type;
+
+    if (codec_line(line, n, SPEC_LINE_MAX, &j, err) < 0)
+        return err_prefix(err, "message");
+    jreader_init(&r, j, "message", err);
+    type = jget_str(&r, "type");
+    if (err->class == 0 && strcmp(type, "cancel") != 0)
+        codec_fail(&r, "type", "must be 'cancel'");
+    return jreader_end(&r);
+}
