@@ -1,0 +1,231 @@
+/* store/repo_layer.c - layers of the local engine: qcow2 files made by qemu-img.
+ * qemu is given paths; before each time the headers were read from descriptors and
+ * accepted. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/mem.h"
+#include "model/naming.h"
+#include "os/child.h"
+#include "store/layer.h"
+#include "store/qcow2_header.h"
+#include "store/store_priv.h"
+
+#define QEMU_IMG_TIMEOUT_MS 60000
+#define CREATE_OPTIONS "compat=1.1,cluster_size=65536,lazy_refcounts=off"
+
+static char qemu_img[REPO_PATH_SIZE] = "qemu-img";
+
+void
+layer_set_qemu_img(const char *path)
+{
+    snprintf(qemu_img, sizeof(qemu_img), "%s", path);
+}
+
+static char *
+file_of(const char *locator)
+{
+    return xasprintf("%s.qcow2", locator);
+}
+
+static int
+open_layer(struct repo *r, const char *locator, struct err *err)
+{
+    CLEANUP_FREE char *name = file_of(locator);
+
+    return dirwalk_file(r->root_fd, name, O_RDONLY, err);
+}
+
+static int
+wrong_size(const char *locator, uint64_t is, uint64_t expected, struct err *err)
+{
+    return err_set(err, ERR_CORRUPT, "layer_header",
+                   "layer '%s' has a virtual size of %llu bytes instead of %llu", locator,
+                   (unsigned long long)is, (unsigned long long)expected);
+}
+
+/* Numbers fall from layer to layer, so the walk ends. */
+int
+layer_check_chain(struct repo *r, const char *locator, uint64_t size_bytes,
+                  struct err *err)
+{
+    char at[NAMING_LOCATOR_SIZE];
+    struct naming_locator l;
+
+    if (!repo_locator_is_valid(locator))
+        return err_set(err, ERR_INVALID, "repo_name", "not a locator of a layer");
+    snprintf(at, sizeof(at), "%s", locator);
+    for (unsigned depth = 0; depth < LAYER_CHAIN_MAX; depth++) {
+        CLEANUP_FD int fd = open_layer(r, at, err);
+        struct qcow2_header h;
+
+        if (fd < 0)
+            return err->class;
+        (void)naming_locator_parse(at, &l); /* built from a valid one */
+        if (qcow2_header_read(fd, l.seq, &h, err) < 0)
+            return err_prefix(err, "layer '%s'", at);
+        if (depth == 0 && size_bytes != 0 &&
+            h.virtual_size != naming_round_up_512(size_bytes))
+            return wrong_size(at, h.virtual_size, naming_round_up_512(size_bytes), err);
+        if (h.backing[0] == '\0')
+            return 0;
+        naming_locator_build(l.vm_uuid, l.disk_uuid, h.backing_seq, at);
+    }
+    return err_set(err, ERR_LIMIT, NULL, "layer '%s' has more than %u layers below it",
+                   locator, LAYER_CHAIN_MAX);
+}
+
+/* The name is ours before qemu-img, which would overwrite any file, sees it. */
+static int
+reserve(int dir, const char *base, struct err *err)
+{
+    int fd =
+        openat(dir, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return err_errno(err, errno, errno == EEXIST ? "layer_exists" : store_code(errno),
+                         "create layer '%s'", base);
+    close(fd);
+    return 0;
+}
+
+static int
+run_create(struct repo *r, const char *path, const char *parent, uint64_t size,
+           struct err *err)
+{
+    CLEANUP_FREE char *size_text = xasprintf("%llu", (unsigned long long)size);
+    CLEANUP_FREE char *backing =
+        parent ? xasprintf("%s.qcow2", strrchr(parent, '/') + 1) : NULL;
+    const char *argv[16] = {qemu_img, "create", "-q",          "-f",
+                            "qcow2",  "-o",     CREATE_OPTIONS};
+    unsigned n = 7;
+
+    if (backing != NULL) {
+        argv[n++] = "-b";
+        argv[n++] = backing;
+        argv[n++] = "-F";
+        argv[n++] = "qcow2";
+    }
+    argv[n++] = path;
+    argv[n] = size_text;
+    /* A writer: it holds the repository's lock as long as it lives. */
+    if (child_run(argv, &r->lock_fd, 1, QEMU_IMG_TIMEOUT_MS, NULL, err) >= 0)
+        return 0;
+    if (strstr(err->msg, "No space left") || strstr(err->msg, "Disk quota exceeded")) {
+        err->class = ERR_NO_SPACE;
+        err_recode(err, "repo_full");
+    }
+    return err->class;
+}
+
+static int
+make_durable(struct repo *r, int dir, const char *locator, uint64_t size, struct err *err)
+{
+    CLEANUP_FD int fd = -1;
+
+    if (layer_check_chain(r, locator, size, err) < 0)
+        return err->class;
+    fd = open_layer(r, locator, err);
+    if (fd < 0)
+        return err->class;
+    if (fsync(fd) < 0)
+        return err_errno(err, errno, store_code(errno), "fsync layer '%s'", locator);
+    return dirwalk_sync(dir, locator, err);
+}
+
+int
+local_create_layer(struct repo *r, const struct repo_layer_spec *spec, struct err *err)
+{
+    CLEANUP_FREE char *name = file_of(spec->locator);
+    CLEANUP_FD int dir = -1;
+    char path[REPO_PATH_SIZE];
+    const char *base;
+
+    if (spec->parent != NULL && layer_check_chain(r, spec->parent, 0, err) < 0)
+        return err_prefix(err, "parent");
+    dir = dirwalk_parent(r->root_fd, name, true, &base, err);
+    if (dir < 0 || repo_path(r, name, path, err) < 0 || reserve(dir, base, err) < 0)
+        return err->class;
+    if (run_create(r, path, spec->parent, naming_round_up_512(spec->size_bytes), err) <
+            0 ||
+        make_durable(r, dir, spec->locator, spec->size_bytes, err) < 0) {
+        (void)unlinkat(dir, base, 0);
+        return err_prefix(err, "create layer '%s'", spec->locator);
+    }
+    return 0;
+}
+
+int
+local_remove_layer(struct repo *r, const char *locator, struct err *err)
+{
+    CLEANUP_FREE char *name = file_of(locator);
+
+    return r->ops->remove(r, name, true, err);
+}
+
+int
+local_stored_bytes(struct repo *r, const char *locator, uint64_t *ret, struct err *err)
+{
+    CLEANUP_FD int fd = open_layer(r, locator, err);
+    struct stat st;
+
+    if (fd < 0)
+        return err->class;
+    if (fstat(fd, &st) < 0)
+        return err_errno(err, errno, NULL, "stat layer '%s'", locator);
+    *ret = (uint64_t)st.st_blocks * 512;
+    return 0;
+}
+
+int
+local_sync_layer(struct repo *r, const char *locator, struct err *err)
+{
+    CLEANUP_FD int fd = open_layer(r, locator, err);
+    int e;
+
+    if (fd < 0)
+        return err->class;
+    if (fsync(fd) < 0)
+        return err_errno(err, errno, store_code(errno), "fsync layer '%s'", locator);
+    e = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    if (e != 0)
+        return err_errno(err, e, NULL, "drop the cached pages of layer '%s'", locator);
+    return 0;
+}
+
+static int
+export_layer(struct repo *r, const char *locator, const struct export_spec *wish,
+             bool read_only, struct export **ret, struct err *err)
+{
+    CLEANUP_FREE char *name = file_of(locator);
+    struct export_spec spec = *wish;
+    char path[REPO_PATH_SIZE];
+
+    spec.size_bytes = naming_round_up_512(wish->size_bytes);
+    if (layer_check_chain(r, locator, spec.size_bytes, err) < 0 ||
+        repo_path(r, name, path, err) < 0)
+        return err->class;
+    spec.path = path;
+    spec.format = "qcow2";
+    spec.read_only = read_only;
+    spec.lock_fd = read_only ? 0 : r->lock_fd;
+    return export_start(&spec, ret, err);
+}
+
+int
+local_export_rw(struct repo *r, const char *locator, const struct export_spec *spec,
+                struct export **ret, struct err *err)
+{
+    return export_layer(r, locator, spec, false, ret, err);
+}
+
+int
+local_export_ro(struct repo *r, const char *locator, const struct export_spec *spec,
+                struct export **ret, struct err *err)
+{
+    return export_layer(r, locator, spec, true, ret, err);
+}
