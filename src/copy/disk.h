@@ -1,0 +1,76 @@
+/* copy/disk.h - one disk of the job: what its coordinator and its workers share. Layer 2.
+ * Internal to src/copy.
+ *
+ * The coordinator (one thread per disk) audits, makes the workers, takes checkpoints and
+ * reports; workers share the cursor, the records and the counters and nothing else.  Lock
+ * order: cursor, records; `lock` of the disk is never held together with another. */
+#ifndef SENDENSE_COPY_DISK_H
+#define SENDENSE_COPY_DISK_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "copy/copy.h"
+#include "copy/cursor.h"
+#include "copy/rate.h"
+#include "copy/records.h"
+#include "nbd/nbd_conn.h"
+#include "nbd/nbd_slots.h"
+
+struct copy_job;
+struct copy_worker;
+
+struct copy_counters {           /* atomic, never fall; meaning: protocol.md section 4 */
+    atomic_uint_fast64_t copied; /* bytes of completed pieces; done = copied + skipped */
+    atomic_uint_fast64_t read, sent, zero, skipped, audit;
+};
+
+struct copy_disk {
+    /* fixed after the checks */
+    const struct copy_opts *opts;
+    const struct job_spec_disk *spec;
+    struct copy_job *job;
+    struct copy_rate *rate;
+    struct nbd_conn *source, *target; /* the coordinator's, and the map's */
+    uint32_t piece_bytes;
+    bool use_map;
+    int wake_fd; /* wakes the coordinator */
+    /* fixed while workers run */
+    struct copy_cursor *cursor;
+    struct copy_records *records;
+    struct copy_worker *workers;
+    unsigned n_workers;
+    /* atomic */
+    struct copy_counters bytes;
+    atomic_uint
+        flush_wanted; /* generation; each worker flushes its connection once for it */
+    atomic_bool quit; /* workers with nothing in flight leave */
+    /* under lock */
+    pthread_mutex_t lock;
+    unsigned flush_acks; /* of the newest generation */
+};
+
+/* Connects both sides and compares them with the spec. */
+int copy_disk_connect(struct copy_disk *d, struct err *err);
+/* Audit, copy, checkpoints, end.  All threads it starts are gone when it returns. */
+int copy_disk_run(struct copy_disk *d, struct err *err);
+void copy_disk_done(struct copy_disk *d);
+
+/* audit.c: reads samples of what the map calls zero.  *ret_bad = blocks that are not. */
+int copy_audit(struct copy_disk *d, uint64_t *ret_bad, struct err *err);
+
+/* worker.c */
+int copy_workers_start(struct copy_disk *d, struct err *err);
+void copy_workers_wake(struct copy_disk *d);
+void copy_workers_join(struct copy_disk *d); /* after quit or stop; frees them */
+
+/* job.c */
+void copy_job_phase(struct copy_job *job, enum job_phase phase); /* only forward */
+void copy_emit(const struct copy_disk *d, struct job_event *ev); /* adds the disk */
+
+void copy_disk_wake(struct copy_disk *d); /* thread-safe */
+struct byte_counters copy_disk_bytes(const struct copy_disk *d);
+
+#endif

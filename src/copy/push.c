@@ -1,0 +1,268 @@
+/* copy/push.c - see push.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "copy/push.h"
+#include "os/http_client.h"
+
+#define TRIES_MAX 6
+#define PAUSE_FIRST_MS 200
+#define PAUSE_MAX_MS 5000
+#define PUT_TIMEOUT_MS 60000
+#define PUT_RECORDS_MAX (256u * 1024) /* 10 MiB a request */
+
+struct batch {
+    uint8_t *bytes;
+    size_t alloc; /* records */
+    uint64_t first;
+    size_t n;
+};
+
+struct copy_push {
+    const struct job_spec *spec;
+    struct copy_stop *stop;
+    struct http_client *http;
+    char *base; /* URL without the query */
+    uint64_t next;
+    struct batch before; /* the last batch that the hub acknowledged */
+};
+
+/* What one request came to: the hub's word, or where it wants us to go back to. */
+struct outcome {
+    struct push_answer answer;
+    bool gap;
+    uint64_t expected;
+};
+
+int
+copy_push_new(const struct job_spec *spec, uint32_t key, struct copy_stop *stop,
+              struct copy_push **ret, struct err *err)
+{
+    struct copy_push *p = xcalloc(1, sizeof(*p));
+    size_t n = strlen(spec->hub_url);
+    int r = http_client_new(&p->http, err);
+
+    if (r < 0) {
+        free(p);
+        return r;
+    }
+    while (n > 0 && spec->hub_url[n - 1] == '/')
+        n--;
+    p->spec = spec;
+    p->stop = stop;
+    p->base = xasprintf("%.*s/internal/v1/jobs/%s/disks/%u/manifest", (int)n,
+                        spec->hub_url, spec->job_id, key);
+    *ret = p;
+    return 0;
+}
+
+void
+copy_push_free(struct copy_push *p)
+{
+    if (!p)
+        return;
+    http_client_free(p->http);
+    free(p->base);
+    free(p->before.bytes);
+    free(p);
+}
+
+static int
+read_answer(const json_t *j, bool final, struct push_answer *ret, struct err *err)
+{
+    struct jreader rd;
+    const char *root;
+
+    jreader_init(&rd, j, "answer of the hub", err);
+    ret->records = jget_u64(&rd, "records");
+    root = jopt_str(&rd, "layer_root", NULL);
+    if (jreader_end_lax(&rd) < 0)
+        return err_set(err, ERR_PROTOCOL, "hub_protocol",
+                       "the hub's answer is not understood");
+    ret->has_root = root != NULL;
+    if (root && text_unhex(root, ret->root, sizeof(ret->root)) < 0)
+        return err_set(err, ERR_PROTOCOL, "hub_protocol",
+                       "the hub's layer root is malformed");
+    if (final && !root)
+        return err_set(err, ERR_PROTOCOL, "hub_protocol", "the hub gave no layer root");
+    return 0;
+}
+
+static int
+refusal_class(long status)
+{
+    if (status == 401 || status == 403)
+        return ERR_AUTH;
+    if (status == 404)
+        return ERR_NOT_FOUND;
+    if (status == 409)
+        return ERR_EXISTS;
+    if (status == 507)
+        return ERR_NO_SPACE;
+    if (status == 408 || status == 429 || status >= 500)
+        return ERR_UNAVAILABLE;
+    return ERR_INVALID;
+}
+
+/* problem+json, or whatever a proxy in between says. */
+static int
+read_refusal(const json_t *j, long status, struct outcome *ret, struct err *err)
+{
+    const char *code = json_string_value(json_object_get(j, "code"));
+    const char *detail = json_string_value(json_object_get(j, "detail"));
+    const json_t *expected = json_object_get(j, "expected");
+    int class = refusal_class(status);
+
+    if (code && status == 409 && strcmp(code, "manifest_gap") == 0 &&
+        json_is_integer(expected) && json_integer_value(expected) >= 0) {
+        ret->gap = true;
+        ret->expected = (uint64_t)json_integer_value(expected);
+    }
+    return err_set(err, class,
+                   code                       ? code
+                   : class == ERR_UNAVAILABLE ? "hub_unavailable"
+                                              : NULL,
+                   "the hub refused manifest records with status %ld%s%.300s", status,
+                   detail ? ": " : "", detail ? detail : "");
+}
+
+static int
+put_once(struct copy_push *p, const char *url, const uint8_t *records, size_t n,
+         bool final, struct outcome *ret, struct err *err)
+{
+    struct http_request req = {.method = "PUT",
+                               .url = url,
+                               .bearer = p->spec->job_token,
+                               .body = n > 0 ? (const void *)records : "",
+                               .body_len = n * MANIFEST_RECORD_SIZE,
+                               .content_type = "application/octet-stream",
+                               .connect_timeout_ms = p->spec->deadlines.connect_s * 1000,
+                               .timeout_ms = PUT_TIMEOUT_MS,
+                               .max_response = 64 * 1024,
+                               .cancel_fd = copy_stop_fd(p->stop)};
+    struct http_response resp = {0};
+    CLEANUP_JSON json_t *j = NULL;
+    struct err ignored = ERR_INIT;
+    int r = http_do(p->http, &req, &resp, err);
+
+    if (r < 0)
+        return r;
+    if (resp.body)
+        (void)json_parse(resp.body, resp.body_len, &j, &ignored);
+    if (resp.status >= 200 && resp.status < 300)
+        r = read_answer(j, final, &ret->answer, err);
+    else
+        r = read_refusal(j, resp.status, ret, err);
+    http_response_done(&resp);
+    return r;
+}
+
+static int
+put_retrying(struct copy_push *p, uint64_t checkpoint, uint64_t first,
+             const uint8_t *records, size_t n, bool final, struct outcome *ret,
+             struct err *err)
+{
+    CLEANUP_FREE char *url = xasprintf(
+        "%s?checkpoint=%llu&record=%llu%s", p->base, (unsigned long long)checkpoint,
+        (unsigned long long)first, final ? "&final=1" : "");
+    unsigned pause_ms = PAUSE_FIRST_MS;
+
+    for (unsigned try = 1;; try++) {
+        int r;
+
+        err_clear(err);
+        *ret = (struct outcome){0};
+        r = put_once(p, url, records, n, final, ret, err);
+        if (r >= 0 || ret->gap || !err_is_transient(r))
+            return r;
+        if (try == TRIES_MAX)
+            return err_prefix(err, "push to the hub, %d tries", TRIES_MAX);
+        r = copy_stop_pause(p->stop, pause_ms, err);
+        if (r < 0)
+            return r;
+        pause_ms = pause_ms * 3 < PAUSE_MAX_MS ? pause_ms * 3 : PAUSE_MAX_MS;
+    }
+}
+
+/* What the hub has must be what was sent, or it would be found out only at the end. */
+static int
+check_count(const struct outcome *o, uint64_t want, struct err *err)
+{
+    if (o->answer.records == want)
+        return 0;
+    return err_set(err, ERR_PROTOCOL, "hub_protocol",
+                   "the hub has %llu records after a push up to %llu",
+                   (unsigned long long)o->answer.records, (unsigned long long)want);
+}
+
+static int
+close_gap(struct copy_push *p, uint64_t checkpoint, uint64_t expected, struct err *err)
+{
+    struct batch *b = &p->before;
+    struct outcome o;
+    size_t skip;
+    int r;
+
+    if (expected < b->first || expected >= b->first + b->n)
+        return err_set(err, ERR_EXISTS, "manifest_gap",
+                       "the hub lost manifest records: it has %llu of %llu",
+                       (unsigned long long)expected, (unsigned long long)p->next);
+    err_clear(err);
+    skip = (size_t)(expected - b->first);
+    r = put_retrying(p, checkpoint, expected, b->bytes + skip * MANIFEST_RECORD_SIZE,
+                     b->n - skip, false, &o, err);
+    return r < 0 ? r : check_count(&o, p->next, err);
+}
+
+static int
+remember(struct copy_push *p, const uint8_t *records, size_t n, struct err *err)
+{
+    struct batch *b = &p->before;
+
+    if (n == 0)
+        return 0;
+    if (n > b->alloc) {
+        uint8_t *more = realloc(b->bytes, n * MANIFEST_RECORD_SIZE);
+
+        if (!more)
+            return err_set(err, ERR_LIMIT, NULL, "no memory for %zu records", n);
+        b->bytes = more;
+        b->alloc = n;
+    }
+    memcpy(b->bytes, records, n * MANIFEST_RECORD_SIZE);
+    b->first = p->next;
+    b->n = n;
+    return 0;
+}
+
+int
+copy_push_send(struct copy_push *p, uint64_t checkpoint, const uint8_t *records, size_t n,
+               bool final, struct push_answer *ret, struct err *err)
+{
+    struct outcome o = {0};
+
+    do {
+        size_t part = n < PUT_RECORDS_MAX ? n : PUT_RECORDS_MAX;
+        bool last = final && part == n;
+        int r = put_retrying(p, checkpoint, p->next, records, part, last, &o, err);
+
+        if (r < 0 && o.gap) {
+            r = close_gap(p, checkpoint, o.expected, err);
+            if (r == 0)
+                r = put_retrying(p, checkpoint, p->next, records, part, last, &o, err);
+        }
+        if (r == 0)
+            r = check_count(&o, p->next + part, err);
+        if (r == 0)
+            r = remember(p, records, part, err);
+        if (r < 0)
+            return r;
+        p->next += part;
+        records += part * MANIFEST_RECORD_SIZE;
+        n -= part;
+    } while (n > 0);
+    *ret = o.answer;
+    return 0;
+}
