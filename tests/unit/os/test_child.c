@@ -481,6 +481,23 @@ run_ends_though_a_descendant_holds_the_pipe(void **state)
 }
 
 static void
+wait_ends_the_rest_of_the_group(void **state)
+{
+    CLEANUP_CHILD struct child *c = start("leave", NULL, CHILD_NULL, NULL);
+    struct child_exit ex;
+    struct err err = ERR_INIT;
+    char in_group[32], escaped[32];
+
+    read_line(c, in_group, sizeof(in_group));
+    read_line(c, escaped, sizeof(escaped));
+    assert_int_equal(child_wait(c, soon(), &ex, &err), 0);
+    assert_int_equal(ex.value, 0);
+    assert_int_equal(kill((pid_t)atol(escaped), SIGKILL), 0);
+    assert_true(ends((pid_t)atol(escaped)));
+    assert_true(ends((pid_t)atol(in_group)));
+}
+
+static void
 identity_names_one_process(void **state)
 {
     CLEANUP_CHILD struct child *c = start("stay", NULL, CHILD_NULL, NULL);
@@ -577,6 +594,7 @@ main(int argc, char **argv)
         cmocka_unit_test(run_reports_how_it_failed),
         cmocka_unit_test(run_keeps_to_its_time),
         cmocka_unit_test(run_ends_though_a_descendant_holds_the_pipe),
+        cmocka_unit_test(wait_ends_the_rest_of_the_group),
         cmocka_unit_test(identity_names_one_process),
         cmocka_unit_test(identity_survives_a_strange_process_name),
     };
