@@ -1,0 +1,245 @@
+/* cli/cmd_backup.c - start, list, show, cancel, delete backups; verify and log are in
+ * cmd_verify.c and cmd_log.c. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/cmd_vm.h"
+#include "cli/exitcode.h"
+#include "cli/output.h"
+#include "cli/wait.h"
+
+static const struct output_col backup_list[] = {
+    {"BACKUP", "backup_id"},
+    {"VM", "vm_name"},
+    {"TYPE", "backup_type"},
+    {"STATUS", "status", OUTPUT_STATUS},
+    {"VERIFICATION", "verification", OUTPUT_STATUS},
+    {"DONE", "progress.percent", OUTPUT_PERCENT},
+    {"SIZE", "bytes.total", OUTPUT_SIZE},
+    {"STORED", "bytes.stored", OUTPUT_SIZE},
+    {"CREATED", "created", OUTPUT_TIME},
+    {0},
+};
+
+static const struct output_col backup_fields[] = {
+    {"backup", "backup_id"},
+    {"job", "job_id"},
+    {"vm", "vm_name"},
+    {"vm id", "vm_id"},
+    {"repository", "repository_id"},
+    {"type", "backup_type"},
+    {"status", "status", OUTPUT_STATUS},
+    {"phase", "current_phase"},
+    {"done", "progress.percent", OUTPUT_PERCENT},
+    {"rate", "progress.rate_bytes_per_s", OUTPUT_RATE},
+    {"time left", "progress.eta_s", OUTPUT_SECONDS},
+    {"error", "error.message"},
+    {"error code", "error.code"},
+    {"in phase", "error.phase"},
+    {"of disk", "error.device_key"},
+    {"verification", "verification", OUTPUT_STATUS},
+    {"read back from", "readback"},
+    {"verified", "verified", OUTPUT_TIME},
+    {"size", "bytes.total", OUTPUT_SIZE},
+    {"read", "bytes.read", OUTPUT_SIZE},
+    {"sent", "bytes.sent", OUTPUT_SIZE},
+    {"zero", "bytes.zero", OUTPUT_SIZE},
+    {"skipped", "bytes.skipped", OUTPUT_SIZE},
+    {"stored", "bytes.stored", OUTPUT_SIZE},
+    {"requested by", "requested_by"},
+    {"created", "created", OUTPUT_TIME},
+    {"started", "started", OUTPUT_TIME},
+    {"completed", "completed", OUTPUT_TIME},
+    {"client", "client.version"},
+    {"left over", "cleanup.left", OUTPUT_LIST},
+    {"nbd targets", "nbd_targets_string"},
+    {0},
+};
+
+static const struct output_col disk_list[] = {
+    {"DISK", "disk_id"},
+    {"KEY", "device_key"},
+    {"SIZE", "size_bytes", OUTPUT_SIZE},
+    {"READ AS", "read_mode"},
+    {"REASON", "reason"},
+    {"STATUS", "status", OUTPUT_STATUS},
+    {"PORT", "nbd_port"},
+    {"FILE", "qcow2_path"},
+    {"ERROR", "error_message"},
+    {0},
+};
+
+static int
+show_one(struct cli *c, const json_t *backup, struct err *err)
+{
+    int r = 0;
+
+    if (!output_json(c, backup)) {
+        r = output_fields(c, backup, backup_fields, err);
+        if (r == 0)
+            r = output_rows(c, json_object_get(backup, "disk_results"), disk_list, err);
+    }
+    return r < 0 ? r : EXIT_OK;
+}
+
+static int
+wait_and_show(struct cli *c, const char *id, struct err *err)
+{
+    CLEANUP_FREE char *path = hub_path("/backups/", id, "");
+    CLEANUP_FREE char *what = xasprintf("backup %s", id);
+    CLEANUP_FREE char *watch = xasprintf("sendense backup show --wait %s", id);
+    CLEANUP_FREE char *cancel = xasprintf("sendense backup cancel %s", id);
+    const struct wait_job w = {path, what, watch, cancel};
+    CLEANUP_JSON json_t *last = NULL;
+    int r = wait_for_job(c, &w, &last, err);
+
+    if (r == 0)
+        r = show_one(c, last, err);
+    return r < 0 ? r : wait_report(c, what, last);
+}
+
+/* The body of POST /backups. */
+static int
+make_request(struct cli *c, json_t *body, struct err *err)
+{
+    CLEANUP_FREE char *vm = NULL, *repo = NULL;
+    uint64_t rate = 0;
+    int r = 0;
+
+    if (c->args.value[OPT_RATE])
+        r = cli_parse_bytes(c->args.value[OPT_RATE], "--rate", &rate, err);
+    if (r == 0)
+        r = vm_resolve(c, c->args.words[0], &vm, err);
+    if (r == 0 && c->args.value[OPT_REPO])
+        r = hub_find(&c->hub, "repository", "repositories", c->args.value[OPT_REPO],
+                     &repo, err);
+    if (r < 0)
+        return r;
+    json_object_set_new(body, "vm_id", json_string(vm));
+    json_object_set_new(body, "backup_type", json_string("full"));
+    if (repo)
+        json_object_set_new(body, "repository_id", json_string(repo));
+    if (c->args.value[OPT_NO_VERIFY])
+        json_object_set_new(body, "verify", json_string("none"));
+    if (rate)
+        json_object_set_new(body, "limits",
+                            json_pack("{s:I}", "rate_bytes_per_s", (json_int_t)rate));
+    return 0;
+}
+
+int
+cmd_backup_run(struct cli *c, struct err *err)
+{
+    CLEANUP_JSON json_t *body = json_object(), *backup = NULL;
+    const char *id;
+    int r = make_request(c, body, err);
+
+    if (r == 0)
+        r = hub_call(&c->hub, "POST", "/backups", body, &backup, err);
+    if (r < 0)
+        return r;
+    id = json_string_value(json_object_get(backup, "backup_id"));
+    if (!id)
+        return err_set(err, ERR_PROTOCOL, "unexpected_answer",
+                       "the hub took the backup but told no backup_id");
+    cli_say(c, "backup %s has started", id);
+    return c->args.value[OPT_WAIT] ? wait_and_show(c, id, err) : show_one(c, backup, err);
+}
+
+int
+cmd_backup_ls(struct cli *c, struct err *err)
+{
+    CLEANUP_FREE char *path = xstrdup("/backups"), *vm = NULL, *repo = NULL;
+    CLEANUP_JSON json_t *page = NULL;
+    int r = 0;
+
+    if (c->args.value[OPT_VM] || c->args.value[OPT_VM_ID])
+        r = vm_resolve(c, c->args.value[OPT_VM], &vm, err);
+    if (r == 0 && c->args.value[OPT_REPO])
+        r = hub_find(&c->hub, "repository", "repositories", c->args.value[OPT_REPO],
+                     &repo, err);
+    if (r < 0)
+        return r;
+    hub_query(&path, "vm_id", vm);
+    hub_query(&path, "repository_id", repo);
+    hub_query(&path, "status", c->args.value[OPT_STATUS]);
+    r = hub_list(&c->hub, path, "backups", &page, err);
+    if (r == 0)
+        r = output_list(c, page, "backups", backup_list, err);
+    return r < 0 ? r : EXIT_OK;
+}
+
+int
+cmd_backup_show(struct cli *c, struct err *err)
+{
+    CLEANUP_FREE char *path = hub_path("/backups/", c->args.words[0], "");
+    CLEANUP_JSON json_t *backup = NULL;
+    int r;
+
+    if (c->args.value[OPT_WAIT])
+        return wait_and_show(c, c->args.words[0], err);
+    r = hub_call(&c->hub, "GET", path, NULL, &backup, err);
+    return r < 0 ? r : show_one(c, backup, err);
+}
+
+int
+cmd_backup_cancel(struct cli *c, struct err *err)
+{
+    CLEANUP_FREE char *path = hub_path("/backups/", c->args.words[0], "/cancel");
+    CLEANUP_JSON json_t *res = NULL;
+    int r = hub_call(&c->hub, "POST", path, NULL, &res, err);
+
+    if (r < 0)
+        return r;
+    if (res && c->format != FORMAT_TABLE)
+        output_json(c, res);
+    cli_say(c, "backup %s is being cancelled; what it made is removed", c->args.words[0]);
+    return EXIT_OK;
+}
+
+/* Only a plain "y" or "yes" deletes. */
+static int
+confirm(struct cli *c, const char *id, struct err *err)
+{
+    char answer[16];
+    ssize_t n;
+    struct pollfd p[2] = {
+        {.fd = c->io->in_fd, .events = POLLIN},
+        {.fd = c->io->signal_fd > 0 ? c->io->signal_fd : -1, .events = POLLIN}};
+
+    if (c->args.value[OPT_YES])
+        return 0;
+    if (!isatty(c->io->in_fd))
+        return err_set(err, ERR_INVALID, "usage",
+                       "nobody is there to ask; give --yes to delete backup %s", id);
+    cli_complain(c, "delete backup %s and its files? They cannot be brought back. [y/N]",
+                 id);
+    while (poll(p, 2, -1) < 0)
+        if (errno != EINTR)
+            return err_errno(err, errno, NULL, "wait for the answer");
+    n = p[1].revents ? 0 : read(c->io->in_fd, answer, sizeof(answer) - 1);
+    answer[n > 0 ? n : 0] = '\0';
+    if (strcmp(answer, "y\n") == 0 || strcmp(answer, "yes\n") == 0)
+        return 0;
+    return err_set(err, ERR_CANCELLED, "cancelled", "nothing was deleted");
+}
+
+int
+cmd_backup_rm(struct cli *c, struct err *err)
+{
+    CLEANUP_FREE char *path = hub_path("/backups/", c->args.words[0], "");
+    int r = confirm(c, c->args.words[0], err);
+
+    if (r == 0)
+        r = hub_call(&c->hub, "DELETE", path, NULL, NULL, err);
+    if (r < 0)
+        return r;
+    cli_say(c, "backup %s is deleted", c->args.words[0]);
+    return EXIT_OK;
+}

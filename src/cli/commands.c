@@ -1,0 +1,147 @@
+/* cli/commands.c - the table of everything that can be typed; see options.h. */
+#include "cli/cli.h"
+#include "cli/options.h"
+
+#define BIT(id) (UINT64_C(1) << (id))
+#define WAITING (BIT(OPT_WAIT) | BIT(OPT_NO_WAIT) | BIT(OPT_TIMEOUT))
+
+const struct cli_opt cli_options[OPT_END] = {
+    [OPT_HELP] = {"help", 'h', .help = "show help for this level and exit"},
+    [OPT_VERSION] = {"version", 'V',
+                     .help = "show version, commit and build id and exit"},
+    [OPT_OUTPUT] = {"output", 'o', "FORMAT", "table json jsonl",
+                    .help = "how data is written to stdout; default table"},
+    [OPT_QUIET] = {"quiet", 'q',
+                   .help = "no messages and no progress, only data and errors"},
+    [OPT_NO_COLOR] = {"no-color", .help = "no colours; so does a non-empty NO_COLOR"},
+    [OPT_URL] =
+        {"url", .arg = "URL",
+         .help = "address of the hub; else SENDENSE_URL, else that of the last login"},
+    [OPT_TOKEN_FILE] = {"token-file", .arg = "FILE", .is_file = true,
+                        .help = "read the token from FILE (mode 0600); else "
+                                "SENDENSE_TOKEN_FILE, else that of the last login"},
+    [OPT_INSECURE_HTTP] = {"insecure-http",
+                           .help =
+                               "send the token over plain http to another machine, where "
+                               "anyone on the way can read it"},
+    [OPT_DISK_URI] = {"disk", .arg = "KEY=URI", .repeats = true,
+                      .help =
+                          "a disk: its device key and its NBD address; once per disk"},
+    [OPT_DISK_KEY] = {"disk", .arg = "KEY",
+                      .help = "device key of the disk, for example 2000"},
+    [OPT_NODE] = {"node", .arg = "NODE",
+                  .help = "name or id of the node that reads the disks"},
+    [OPT_VM_ID] = {"vm-id", .arg = "ID",
+                   .help = "the VM by id, where several share a name"},
+    [OPT_REPO] = {"repo", .arg = "REPO", .help = "name or id of the repository"},
+    [OPT_NO_VERIFY] = {"no-verify",
+                       .help = "do not read the backup back; it is not verified"},
+    [OPT_RATE] = {"rate", .arg = "BYTES",
+                  .help = "at most so many bytes per second; K, M, G are powers of 1024"},
+    [OPT_WAIT] = {"wait", .help = "stay until the job has ended and show its progress"},
+    [OPT_NO_WAIT] = {"no-wait", .help = "come back once the hub has taken the job"},
+    [OPT_TIMEOUT] =
+        {"timeout", .arg = "TIME",
+         .help = "stop waiting after TIME (90, 15m, 12h): exit 124, the job goes on"},
+    [OPT_VM] = {"vm", .arg = "VM", .help = "only of this VM (name or id)"},
+    [OPT_STATUS] = {"status", .arg = "STATUS",
+                    .choices = "pending running completed failed cancelled",
+                    .help = "only in this state"},
+    [OPT_FOLLOW] = {"follow", 'f', .help = "go on with what comes next, until Ctrl-C"},
+    [OPT_YES] = {"yes", 'y', .help = "do not ask"},
+    [OPT_TO] = {"to", .arg = "PATH", .is_file = true,
+                .help = "the new file, on the machine of the hub"},
+    [OPT_FORMAT] = {"format", .arg = "FORMAT", .choices = "raw qcow2",
+                    .help = "format of the new file; default raw"},
+    [OPT_SCOPE] = {"scope", .arg = "SCOPE", .choices = "read operate restore admin",
+                   .repeats = true, .help = "what the token may do; default read"},
+    [OPT_EXPIRES_IN] = {"expires-in", .arg = "TIME",
+                        .help = "lifetime: 90, 15m, 12h, 30d"},
+    [OPT_AFTER] = {"after", .arg = "ID",
+                   .help = "only events after the one with this id"},
+    [OPT_PROGRESS] = {"progress", .help = "progress of running backups too"},
+};
+
+#define PATH_NOTE                                                                        \
+    "PATH is a path on the machine of the hub, which writes it; a relative one is "      \
+    "made\n"                                                                             \
+    "absolute by the folder that this command runs in.  It must not exist yet."
+
+const struct cli_cmd cli_commands[] = {
+    {"login", NULL, "", 0, 0, "store the address of the hub and a token",
+     "The token is read from --token-file or from stdin, checked against the hub and "
+     "kept in\n"
+     "~/.config/sendense/cli.json with mode 0600.  It is never taken from the command "
+     "line.",
+     NULL, 0, false, cmd_login},
+    {"repo", "add", "NAME PATH", 2, 2, "make or take up a repository",
+     "PATH is absolute, on the machine of the hub.  An empty or missing folder becomes "
+     "a\n"
+     "repository; one that is a repository already is taken as it is: import it then.",
+     NULL, 0, true, cmd_repo_add},
+    {"repo", "ls", "", 0, 0, "list repositories", NULL, NULL, 0, true, cmd_repo_ls},
+    {"repo", "show", "REPO", 1, 1, "show one repository", NULL, NULL, 0, true,
+     cmd_repo_show},
+    {"repo", "import", "REPO", 1, 1, "read the backups of a repository into the catalog",
+     "Exit code 3 when some restore points were refused; they are listed.", NULL, 0, true,
+     cmd_repo_import},
+    {"node", "ls", "", 0, 0, "list nodes", NULL, NULL, 0, true, cmd_node_ls},
+    {"vm", "add", "NAME", 1, 1, "add a VM whose disks are NBD exports",
+     "Each --disk is KEY=URI, for example 2000=nbd://127.0.0.1:10809/disk or\n"
+     "2000=nbd+unix:///?socket=/run/disk.sock; the node must be able to reach it.",
+     NULL, BIT(OPT_DISK_URI) | BIT(OPT_NODE), true, cmd_vm_add},
+    {"vm", "ls", "", 0, 0, "list VMs", NULL, NULL, 0, true, cmd_vm_ls},
+    {"vm", "show", "[VM]", 0, 1, "show one VM and its disks", NULL, NULL, BIT(OPT_VM_ID),
+     true, cmd_vm_show},
+    {"vm", "rm", "[VM]", 0, 1, "remove a VM that has no backups", NULL, NULL,
+     BIT(OPT_VM_ID), true, cmd_vm_rm},
+    {"backup", "run", "[VM]", 0, 1, "start a backup of a VM",
+     "VM is a name or an id; --vm-id decides where several VMs share a name.\n"
+     "Without --wait the command ends once the hub has started the job.",
+     NULL,
+     BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_NO_VERIFY) | BIT(OPT_RATE) | BIT(OPT_WAIT) |
+         BIT(OPT_TIMEOUT),
+     true, cmd_backup_run},
+    {"backup", "ls", "", 0, 0, "list backups, newest first", NULL, NULL,
+     BIT(OPT_VM) | BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_STATUS), true, cmd_backup_ls},
+    {"backup", "show", "BACKUP", 1, 1, "show one backup and its disks",
+     "With --wait it stays until the backup has ended, as `backup run --wait` does.",
+     NULL, BIT(OPT_WAIT) | BIT(OPT_TIMEOUT), true, cmd_backup_show},
+    {"backup", "log", "BACKUP", 1, 1, "print the log of a backup",
+     "The log is plain text, whatever --output says about tables.", NULL, BIT(OPT_FOLLOW),
+     true, cmd_backup_log},
+    {"backup", "verify", "BACKUP", 1, 1, "read a backup back and compare every block",
+     "Waits unless --no-wait is given.  Exit code 7 and a list of disks and ranges when "
+     "a\n"
+     "block is not what was written.",
+     NULL, WAITING, true, cmd_backup_verify},
+    {"backup", "rm", "BACKUP", 1, 1, "delete a backup and its files", NULL, NULL,
+     BIT(OPT_YES), true, cmd_backup_rm},
+    {"backup", "cancel", "BACKUP", 1, 1, "stop a running backup", NULL, NULL, 0, true,
+     cmd_backup_cancel},
+    {"restore", "disk", "BACKUP", 1, 1, "write one disk of a backup to a new file",
+     PATH_NOTE "\nWaits unless --no-wait is given.", NULL,
+     BIT(OPT_DISK_KEY) | BIT(OPT_TO) | BIT(OPT_FORMAT) | WAITING, true, cmd_restore_disk},
+    {"restore", "ls", "", 0, 0, "list restores", NULL, NULL, 0, true, cmd_restore_ls},
+    {"restore", "show", "RESTORE", 1, 1, "show one restore",
+     "With --wait it stays until the restore has ended.", NULL,
+     BIT(OPT_WAIT) | BIT(OPT_TIMEOUT), true, cmd_restore_show},
+    {"restore", "cancel", "RESTORE", 1, 1, "stop a running restore", NULL, NULL, 0, true,
+     cmd_restore_cancel},
+    {"token", "create", "NAME", 1, 1, "make a token",
+     "The token is written to stdout once and cannot be shown again.", NULL,
+     BIT(OPT_SCOPE) | BIT(OPT_EXPIRES_IN), true, cmd_token_create},
+    {"token", "ls", "", 0, 0, "list tokens", NULL, NULL, 0, true, cmd_token_ls},
+    {"token", "revoke", "ID", 1, 1, "make a token useless", NULL, NULL, 0, true,
+     cmd_token_revoke},
+    {"events", NULL, "", 0, 0, "print what happened, one line an event",
+     "With -o json or jsonl each event is one line of JSON.", NULL,
+     BIT(OPT_FOLLOW) | BIT(OPT_AFTER) | BIT(OPT_PROGRESS), true, cmd_events},
+    {"version", NULL, "", 0, 0, "show the versions of this program, hub, node and client",
+     NULL, NULL, 0, false, cmd_version},
+    {"completion", NULL, "SHELL", 1, 1, "print the completion script of a shell",
+     "For bash: source <(sendense completion bash)", "bash zsh fish", 0, false,
+     cmd_completion},
+    {"help", NULL, "[NOUN [VERB]]", 0, 2, "show help", NULL, NULL, 0, false, cmd_help},
+    {0},
+};
