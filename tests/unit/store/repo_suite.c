@@ -1,0 +1,258 @@
+/* tests/unit/store/repo_suite.c - the conformance suite of struct repo_ops. */
+#include "store_test.h"
+
+#include "nbd/nbd_conn.h"
+#include "repo_suite.h"
+#include "store/layer.h"
+#include "store/lockprobe.h"
+
+#define POINTS "vms/" VM_A "/points"
+#define SIZE (3 * 65536 + 700)
+#define VSIZE (3 * 65536 + 1024)
+
+static void
+small_files(struct repo *r)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_BUF struct buf b = BUF_INIT(64);
+    CLEANUP_BUF struct buf tiny = BUF_INIT(3);
+
+    assert_fails(repo_get(r, POINTS "/000001.json", &b, &err), ERR_NOT_FOUND, NULL);
+    assert_ok(repo_put(r, POINTS "/000001.json", "{\"a\":1}", 7, &err));
+    assert_fails(repo_put(r, POINTS "/000001.json", "other", 5, &err), ERR_EXISTS, NULL);
+    assert_ok(repo_get(r, POINTS "/000001.json", &b, &err));
+    assert_int_equal(b.len, 7);
+    assert_memory_equal(b.data, "{\"a\":1}", 8);
+    assert_fails(repo_get(r, POINTS "/000001.json", &tiny, &err), ERR_LIMIT, NULL);
+    assert_ok(repo_remove(r, POINTS "/000001.json", false, &err));
+    assert_fails(repo_remove(r, POINTS "/000001.json", false, &err), ERR_NOT_FOUND, NULL);
+    assert_ok(repo_remove(r, POINTS "/000001.json", true, &err));
+    assert_ok(repo_remove(r, "vms/nowhere/x", true, &err));
+    assert_ok(repo_put(r, POINTS "/000002.json", "", 0, &err)); /* empty is a file too */
+    buf_reset(&b);
+    assert_ok(repo_get(r, POINTS "/000002.json", &b, &err));
+    assert_int_equal(b.len, 0);
+}
+
+static int
+count_names(void *arg, const char *name, enum repo_entry kind, struct err *err)
+{
+    ++*(unsigned *)arg;
+    assert_int_equal(kind, REPO_ENTRY_FILE);
+    return 0;
+}
+
+static int
+stop_now(void *arg, const char *name, enum repo_entry kind, struct err *err)
+{
+    ++*(unsigned *)arg;
+    return 1;
+}
+
+static int
+fail_now(void *arg, const char *name, enum repo_entry kind, struct err *err)
+{
+    return err_set(err, ERR_CANCELLED, "enough", "enough");
+}
+
+static void
+listing(struct repo *r)
+{
+    struct err err = ERR_INIT;
+    unsigned n = 0;
+
+    assert_ok(repo_list(r, POINTS, count_names, &n, &err));
+    assert_int_equal(n, 0);
+    assert_ok(repo_put(r, POINTS "/000001.json", "a", 1, &err));
+    assert_ok(repo_put(r, POINTS "/000002.json", "b", 1, &err));
+    assert_ok(repo_put(r, POINTS "/000003.json.tmp2", "b", 1, &err)); /* no point */
+    assert_ok(repo_list(r, POINTS, count_names, &n, &err));
+    assert_int_equal(n, 3);
+    n = 0;
+    assert_ok(repo_list_points(r, count_names, &n, &err));
+    assert_int_equal(n, 2);
+    n = 0;
+    assert_ok(repo_list(r, POINTS, stop_now, &n, &err));
+    assert_int_equal(n, 1);
+    assert_fails(repo_list(r, POINTS, fail_now, NULL, &err), ERR_CANCELLED, "enough");
+    assert_fails(repo_list_points(r, fail_now, NULL, &err), ERR_CANCELLED, "enough");
+}
+
+static void
+folders(struct repo *r)
+{
+    struct err err = ERR_INIT;
+    char path[REPO_PATH_SIZE];
+
+    assert_ok(repo_make_dir(r, POINTS, &err));
+    assert_ok(repo_make_dir(r, POINTS, &err));
+    assert_ok(repo_make_dir(r, "vms/" VM_A "/disks/" DISK_A, &err));
+    assert_ok(repo_remove_dir(r, POINTS, &err)); /* stops at the VM: disks/ is left */
+    assert_ok(repo_path(r, "vms/" VM_A "/disks/" DISK_A, path, &err));
+    assert_int_equal(access(path, F_OK), 0);
+    assert_ok(repo_remove_dir(r, "vms/" VM_A "/disks/" DISK_A, &err));
+    assert_ok(repo_path(r, "vms/" VM_A, path, &err));
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_ok(repo_path(r, "vms", path, &err));
+    assert_int_equal(access(path, F_OK), 0);
+    assert_ok(repo_remove_dir(r, POINTS, &err)); /* gone already */
+}
+
+static void
+names_are_checked(struct repo *r)
+{
+    static const char *const bad[] = {
+        "",    "/etc/passwd", "../x", "vms/../x", "vms//x", "vms/.x", ".",
+        "a/.", "a/",          "A",    "a b",      "a\n",    "a\\b",   "vms/%2e%2e/x",
+    };
+    struct err err = ERR_INIT;
+    CLEANUP_BUF struct buf b = BUF_INIT(64);
+    char path[REPO_PATH_SIZE];
+    char longest[REPO_NAME_MAX + 2];
+    uint64_t n;
+
+    memset(longest, 'a', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_fails(repo_put(r, bad[i], "x", 1, &err), ERR_INVALID, "repo_name");
+        assert_fails(repo_get(r, bad[i], &b, &err), ERR_INVALID, "repo_name");
+        assert_fails(repo_remove(r, bad[i], true, &err), ERR_INVALID, "repo_name");
+        assert_fails(repo_path(r, bad[i], path, &err), ERR_INVALID, "repo_name");
+        assert_fails(repo_make_dir(r, bad[i], &err), ERR_INVALID, "repo_name");
+        assert_fails(repo_remove_dir(r, bad[i], &err), ERR_INVALID, "repo_name");
+        assert_fails(layer_stored_bytes(r, bad[i], &n, &err), ERR_INVALID, "repo_name");
+        assert_fails(layer_sync(r, bad[i], &err), ERR_INVALID, "repo_name");
+        assert_fails(layer_remove(r, bad[i], &err), ERR_INVALID, "repo_name");
+        assert_fails(layer_check_chain(r, bad[i], 0, &err), ERR_INVALID, "repo_name");
+    }
+    assert_fails(repo_get(r, longest, &b, &err), ERR_INVALID, "repo_name");
+    assert_true(repo_locator_is_valid(LOC(DISK_A, "000001")));
+    assert_false(repo_locator_is_valid(LOC(DISK_A, "000001.qcow2")));
+    assert_false(repo_locator_is_valid(NULL));
+}
+
+static void
+layers(struct repo *r)
+{
+    struct err err = ERR_INIT;
+    struct repo_layer_spec full = {.locator = LOC(DISK_A, "000001"), .size_bytes = SIZE};
+    struct repo_layer_spec over = {.locator = LOC(DISK_A, "000002"),
+                                   .parent = LOC(DISK_A, "000001"),
+                                   .size_bytes = SIZE};
+    struct repo_layer_spec bad = over;
+    uint64_t stored = 0;
+    uint32_t seq = 0;
+
+    assert_ok(layer_next_seq(r, VM_A, &seq, &err));
+    assert_int_equal(seq, 1);
+    assert_fails(layer_next_seq(r, "x", &seq, &err), ERR_INVALID, "repo_name");
+    assert_fails(layer_create(r, &over, &err), ERR_NOT_FOUND, NULL); /* no parent yet */
+    assert_ok(layer_create(r, &full, &err));
+    assert_fails(layer_create(r, &full, &err), ERR_EXISTS, "layer_exists");
+    assert_ok(layer_create(r, &over, &err));
+    assert_ok(layer_check_chain(r, over.locator, SIZE, &err));
+    assert_ok(layer_check_chain(r, over.locator, 0, &err));
+    assert_fails(layer_check_chain(r, over.locator, SIZE + 512, &err), ERR_CORRUPT,
+                 "layer_header");
+    assert_ok(layer_stored_bytes(r, full.locator, &stored, &err));
+    assert_true(stored > 0 && stored <= 1 << 20 && stored % 512 == 0);
+    assert_ok(layer_sync(r, full.locator, &err));
+    assert_ok(layer_next_seq(r, VM_A, &seq, &err));
+    assert_int_equal(seq, 3);
+    assert_ok(repo_put(r, POINTS "/000041.json", "{}", 2, &err));
+    assert_ok(
+        repo_put(r, "vms/" VM_A "/disks/" DISK_B "/000123.manifest.part", "", 0, &err));
+    assert_ok(layer_next_seq(r, VM_A, &seq, &err));
+    assert_int_equal(seq, 124);
+    bad.locator = LOC(DISK_A, "000001"); /* not newer than its parent */
+    assert_fails(layer_create(r, &bad, &err), ERR_INVALID, NULL);
+    bad.locator = LOC(DISK_B, "000002"); /* another disk */
+    assert_fails(layer_create(r, &bad, &err), ERR_INVALID, NULL);
+    bad = full;
+    bad.locator = LOC(DISK_A, "000009");
+    bad.size_bytes = 0;
+    assert_fails(layer_create(r, &bad, &err), ERR_INVALID, NULL);
+    assert_ok(layer_remove(r, over.locator, &err));
+    assert_ok(layer_remove(r, over.locator, &err));
+    assert_fails(layer_stored_bytes(r, over.locator, &stored, &err), ERR_NOT_FOUND, NULL);
+    assert_fails(layer_sync(r, over.locator, &err), ERR_NOT_FOUND, NULL);
+}
+
+/* What goes in through a read-write export comes out of a read-only one, through an
+ * overlay. */
+static void
+exports(struct repo *r)
+{
+    struct err err = ERR_INIT;
+    struct repo_layer_spec full = {.locator = LOC(DISK_A, "000001"), .size_bytes = SIZE};
+    struct repo_layer_spec over = {.locator = LOC(DISK_A, "000002"),
+                                   .parent = LOC(DISK_A, "000001"),
+                                   .size_bytes = SIZE};
+    CLEANUP_FREE char *sock = xasprintf("%s.sock", repo_folder(r));
+    struct export_spec spec = {.name = "sendense-x",
+                               .description = "sendense 1 2000",
+                               .socket = sock,
+                               .size_bytes = SIZE,
+                               .allocation_depth = true};
+    struct nbd_conn_opts opts = {0};
+    struct export *e = NULL;
+    struct nbd_conn *c = NULL;
+    char block[4096], back[4096];
+
+    memset(block, 0xa5, sizeof(block));
+    assert_ok(layer_create(r, &full, &err));
+    assert_ok(layer_export_rw(r, full.locator, &spec, &e, &err));
+    assert_int_equal(export_size(e), VSIZE);
+    opts.uri = export_uri(e);
+    assert_ok(nbd_conn_open(&opts, &c, &err));
+    assert_ok(nbd_conn_pwrite(c, block, sizeof(block), 65536, &err));
+    assert_ok(nbd_conn_flush(c, &err));
+    nbd_conn_free(c);
+    assert_ok(export_stop(e, NULL, &err));
+    export_free(e);
+    assert_ok(layer_create(r, &over, &err));
+    assert_ok(layer_export_ro(r, over.locator, &spec, &e, &err));
+    opts.uri = export_uri(e);
+    opts.want_depth = true;
+    assert_ok(nbd_conn_open(&opts, &c, &err));
+    assert_true(nbd_conn_info(c)->read_only);
+    assert_true(nbd_conn_info(c)->has_depth);
+    assert_string_equal(nbd_conn_info(c)->description, "sendense 1 2000");
+    assert_ok(nbd_conn_pread(c, back, sizeof(back), 65536, &err));
+    assert_memory_equal(back, block, sizeof(back));
+    assert_int_not_equal(nbd_conn_pwrite(c, block, sizeof(block), 0, &err), 0);
+    nbd_conn_free(c);
+    export_free(e);
+    spec.size_bytes = SIZE + 4096;
+    assert_fails(layer_export_ro(r, over.locator, &spec, &e, &err), ERR_CORRUPT,
+                 "layer_header");
+    assert_fails(layer_export_ro(r, LOC(DISK_A, "000077"), &spec, &e, &err),
+                 ERR_NOT_FOUND, NULL);
+}
+
+static void
+facts(struct repo *r)
+{
+    struct err err = ERR_INIT;
+    struct repo_space s = {0};
+    struct repo_probe p = {0};
+
+    assert_ok(repo_space(r, &s, &err));
+    assert_true(s.total_bytes > 0 && s.free_bytes <= s.total_bytes);
+    assert_ok(repo_probe(r, &p, &err));
+    assert_true(p.ofd_locks);
+    assert_memory_equal(&p, repo_probed(r), sizeof(p));
+    assert_true(uuid_is_valid(repo_uuid(r)));
+    assert_true(repo_lock_fd(r) >= 0);
+}
+
+const struct repo_suite_case repo_suite[] = {
+    {"small_files", small_files},
+    {"listing", listing},
+    {"folders", folders},
+    {"names_are_checked", names_are_checked},
+    {"layers", layers},
+    {"exports", exports},
+    {"facts", facts},
+};
+const unsigned repo_suite_count = ARRAY_LEN(repo_suite);
