@@ -1,0 +1,139 @@
+/* client/mode_probe.c - are the sources there, and how large are they?  All disks at
+ * once; a source that hangs costs its deadline and nobody else's. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "client/control.h"
+#include "client/modes.h"
+#include "client/result.h"
+#include "model/nodeapi.h"
+#include "nbd/nbd_conn.h"
+
+#define PROBE_THREADS_MAX 64u
+
+struct probe {
+    const struct probe_request *q;
+    struct probe_result *results;
+    struct copy_stop *stop;
+    pthread_mutex_t lock;
+    size_t next; /* under lock */
+};
+
+static void
+probe_disk(const struct probe *p, size_t i)
+{
+    struct probe_result *res = &p->results[i];
+    struct nbd_conn_opts o = {.uri = p->q->disks[i].source_url,
+                              .connect_s = p->q->deadlines.connect_s,
+                              .io_s = p->q->deadlines.io_s,
+                              .cancel_fd = copy_stop_fd(p->stop)};
+    CLEANUP_NBD_CONN struct nbd_conn *c = NULL;
+    struct err err = ERR_INIT;
+
+    res->key = p->q->disks[i].key;
+    if (nbd_conn_open(&o, &c, &err) == 0 && nbd_conn_info(c)->size_bytes == 0)
+        err_set(&err, ERR_INVALID, "source_empty", "the source has no bytes");
+    if (err.class < 0) {
+        res->code = xstrdup(err.class == ERR_INVALID ? err.code : "source_unreachable");
+        res->message = xstrdup(err.msg);
+        return;
+    }
+    res->ok = true;
+    res->size_bytes = nbd_conn_info(c)->size_bytes;
+}
+
+static void *
+probe_thread(void *arg)
+{
+    struct probe *p = arg;
+
+    for (;;) {
+        size_t i;
+
+        pthread_mutex_lock(&p->lock);
+        i = p->next++;
+        pthread_mutex_unlock(&p->lock);
+        if (i >= p->q->n_disks)
+            return NULL;
+        probe_disk(p, i);
+    }
+}
+
+static void
+probe_all(struct probe *p)
+{
+    size_t n = p->q->n_disks < PROBE_THREADS_MAX ? p->q->n_disks : PROBE_THREADS_MAX;
+    CLEANUP_FREE pthread_t *threads = xcalloc(n, sizeof(*threads));
+    size_t started = 0;
+
+    pthread_mutex_init(&p->lock, NULL);
+    while (started + 1 < n &&
+           pthread_create(&threads[started], NULL, probe_thread, p) == 0)
+        started++;
+    probe_thread(p); /* this one too, so no lack of threads can leave a disk unanswered */
+    for (size_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    pthread_mutex_destroy(&p->lock);
+}
+
+static int
+print_answer(const struct probe_answer *a, struct err *err)
+{
+    CLEANUP_JSON json_t *j = probe_answer_encode(a);
+    CLEANUP_FREE char *line = json_line(j);
+    CLEANUP_FREE char *text = xasprintf("%s\n", line);
+
+    return fs_write_full(STDOUT_FILENO, text, strlen(text), err);
+}
+
+static int
+run(struct control *c, struct err *err)
+{
+    CLEANUP_PROBE_REQUEST struct probe_request q = {0};
+    CLEANUP_PROBE_ANSWER struct probe_answer a = {0};
+    CLEANUP_JSON json_t *j = NULL;
+    struct probe p = {.q = &q, .stop = c->stop};
+    char *line;
+    size_t n;
+    int r = control_first_line(c, &line, &n, err);
+
+    if (r == 0)
+        r = json_parse(line, n, &j, err);
+    if (r == 0)
+        r = probe_request_decode(j, &q, err);
+    if (r == 0)
+        r = control_start(c, err);
+    if (r < 0)
+        return r;
+    a.disks = xcalloc(q.n_disks, sizeof(*a.disks));
+    a.n_disks = q.n_disks;
+    p.results = a.disks;
+    probe_all(&p);
+    control_stop(c);
+    return print_answer(&a, err);
+}
+
+int
+mode_probe(int signal_fd)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_COPY_STOP struct copy_stop *stop = NULL;
+    struct control control = {
+        .in_fd = STDIN_FILENO, .signal_fd = signal_fd, .done_fd = -1};
+    int r = copy_stop_new(&stop, &err);
+
+    control.stop = stop;
+    line_reader_init(&control.lines, SPEC_LINE_MAX);
+    if (r == 0)
+        r = run(&control, &err);
+    if (r < 0)
+        log_error("probe: %s", err.msg);
+    line_reader_done(&control.lines);
+    return result_exit_status(r);
+}

@@ -1,0 +1,20 @@
+/* client/modes.h - the three ways to run the client.                      Layer 5. */
+#ifndef SENDENSE_CLIENT_MODES_H
+#define SENDENSE_CLIENT_MODES_H
+
+#include <stdint.h>
+
+#define CLIENT_PROG "sendense-backup-client"
+
+/* Each returns the exit status of the program. */
+int mode_job(int signal_fd); /* spec on stdin, events on stdout: protocol.md 3.1 and 4 */
+int mode_probe(int signal_fd); /* question on stdin, answer on stdout: protocol.md 2 */
+
+struct by_hand {
+    const char *sources, *targets;                 /* KEY:URI,… */
+    const char *manifest_dir;                      /* or NULL */
+    uint64_t connections, requests, request_bytes; /* 0 = default */
+};
+int mode_by_hand(const struct by_hand *h, int signal_fd);
+
+#endif
