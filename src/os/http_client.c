@@ -16,8 +16,9 @@
 #define CONNECT_TIMEOUT_MS 10000
 #define TIMEOUT_MS 30000
 #define MAX_RESPONSE (8u * 1024 * 1024)
-#define MAX_PROBLEM (64u * 1024) /* the body of an error answer to a streaming request   \
-                                  */
+#define MAX_PROBLEM                                                                      \
+    (64u * 1024) /* the body of an error answer to a streaming request                   \
+                  */
 #define POLL_MS 1000
 
 struct http_client {

@@ -224,7 +224,11 @@ http_reply_send(struct http_call *c, struct http_reply *reply)
     struct MHD_Response *resp;
 
     if (reply->stream) {
-        resp = stream_response(c, reply);
+        /* HEAD: libmicrohttpd 0.9.75 would send the last, empty chunk all the same. */
+        if (strcmp(c->method, "HEAD") == 0)
+            resp = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+        else
+            resp = stream_response(c, reply);
         type = type ? type : "application/octet-stream";
     } else if (reply->json) {
         char *text = json_line(reply->json);
