@@ -1,6 +1,6 @@
 /* base/buf.h - a growing byte buffer with a hard cap.                     Layer 0.
- * The cap is set once, by the use; growing past it fails with ERR_LIMIT and leaves the contents.
- * data is always NUL-terminated when non-NULL; len excludes the NUL. */
+ * The cap is set once, by the use; growing past it fails with ERR_LIMIT and leaves the
+ * contents. data is always NUL-terminated when non-NULL; len excludes the NUL. */
 #ifndef SENDENSE_BASE_BUF_H
 #define SENDENSE_BASE_BUF_H
 
@@ -17,7 +17,10 @@ struct buf {
     size_t cap; /* bytes; 0 = refuse everything */
 };
 
-#define BUF_INIT(cap_) {.cap = (cap_)}
+#define BUF_INIT(cap_)                                                                   \
+    {                                                                                    \
+        .cap = (cap_)                                                                    \
+    }
 #define CLEANUP_BUF CLEANUP(buf_done)
 
 /* Room for @n more bytes in one allocation; ERR_LIMIT. */

@@ -23,15 +23,15 @@ void cleanup_unlock(pthread_mutex_t **m);
 /* Holds @m until the end of the enclosing scope. */
 #define LOCK_SCOPE(m) LOCK_SCOPE_(m, __COUNTER__)
 #define LOCK_SCOPE_(m, n) LOCK_SCOPE__(m, n)
-#define LOCK_SCOPE__(m, n)                                                                    \
-    CLEANUP(cleanup_unlock) pthread_mutex_t *lock_scope_##n = (m);                            \
+#define LOCK_SCOPE__(m, n)                                                               \
+    CLEANUP(cleanup_unlock) pthread_mutex_t *lock_scope_##n = (m);                       \
     pthread_mutex_lock(lock_scope_##n)
 
-#define take_ptr(pp)                                                                          \
-    __extension__({                                                                           \
-        __typeof__(*(pp)) take_ptr_v = *(pp);                                                 \
-        *(pp) = NULL;                                                                         \
-        take_ptr_v;                                                                           \
+#define take_ptr(pp)                                                                     \
+    __extension__({                                                                      \
+        __typeof__(*(pp)) take_ptr_v = *(pp);                                            \
+        *(pp) = NULL;                                                                    \
+        take_ptr_v;                                                                      \
     })
 
 static inline int

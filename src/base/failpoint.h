@@ -1,10 +1,11 @@
 /* base/failpoint.h - named places where a test may kill the program.      Layer 0.
  *
- * FAILPOINT("name") does nothing unless the build has -Dfailpoints=true and the environment holds
- * SENDENSE_FAILPOINT=name[:N][=abort|hang|error]: at the N-th pass (default 1) the process aborts
- * (_exit by SIGKILL to itself, nothing is cleaned up), or stops for ever, or - where the site
- * uses FAILPOINT_ERR - the step fails.  All names are listed in failpoints.def; an unlisted name
- * does not compile. */
+ * FAILPOINT(ID) does nothing unless the build has -Dfailpoints=true and the
+ * environment holds SENDENSE_FAILPOINT=name[:N][=abort|hang|error]: at the N-th pass
+ * (default 1) the process aborts
+ * (_exit by SIGKILL to itself, nothing is cleaned up), or stops for ever, or - where the
+ * site uses FAILPOINT_ERR - the step fails.  All names are listed in failpoints.def; an
+ * unlisted name does not compile. */
 #ifndef SENDENSE_BASE_FAILPOINT_H
 #define SENDENSE_BASE_FAILPOINT_H
 

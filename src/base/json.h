@@ -1,8 +1,8 @@
 /* base/json.h - jansson with our limits and our error convention.         Layer 0.
  *
- * struct jreader walks one object strictly: every member must be asked for, unknown members are
- * refused by jreader_end().  The first failure sticks, later getters return defaults; so a decoder
- * is a plain list of getters and one jreader_end(). */
+ * struct jreader walks one object strictly: every member must be asked for, unknown
+ * members are refused by jreader_end().  The first failure sticks, later getters return
+ * defaults; so a decoder is a plain list of getters and one jreader_end(). */
 #ifndef SENDENSE_BASE_JSON_H
 #define SENDENSE_BASE_JSON_H
 
@@ -18,9 +18,9 @@
 #define CLEANUP_JSON CLEANUP(cleanup_json)
 void cleanup_json(json_t **j);
 
-/* Parses one value of @n bytes; duplicates, trailing text, depth over JSON_DEPTH_MAX and bad
- * UTF-8 are refused.  ERR_INVALID "malformed_json" with line and column, and never a piece of the
- * text itself, which may hold a secret.  *ret owned by caller. */
+/* Parses one value of @n bytes; duplicates, trailing text, depth over JSON_DEPTH_MAX and
+ * bad UTF-8 are refused.  ERR_INVALID "malformed_json" with line and column, and never a
+ * piece of the text itself, which may hold a secret.  *ret owned by caller. */
 int json_parse(const char *text, size_t n, json_t **ret, struct err *err);
 
 /* Compact single line; caller frees.  Never NULL for a valid value. */
@@ -37,10 +37,11 @@ struct jreader {
 };
 
 /* ERR_INVALID "invalid_field" when @obj is no object. */
-void jreader_init(struct jreader *r, const json_t *obj, const char *what, struct err *err);
+void jreader_init(struct jreader *r, const json_t *obj, const char *what,
+                  struct err *err);
 
-/* Required getters: missing or wrong type = ERR_INVALID "invalid_field", message names the field.
- * Strings live as long as the object.  After a failure: "", 0, false, NULL. */
+/* Required getters: missing or wrong type = ERR_INVALID "invalid_field", message names
+ * the field. Strings live as long as the object.  After a failure: "", 0, false, NULL. */
 const char *jget_str(struct jreader *r, const char *key);
 uint64_t jget_u64(struct jreader *r, const char *key); /* integer 0..2^63-1 */
 bool jget_bool(struct jreader *r, const char *key);

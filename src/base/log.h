@@ -1,7 +1,7 @@
 /* base/log.h - one event, one line, to stderr.                            Layer 0.
- * logfmt: ts=… level=… prog=… msg="…" key=value; control characters are escaped, so that a VM
- * name cannot forge a line.  Each failure is logged once, where it is handled.
- * Never pass a secret: struct secret has no format function. */
+ * logfmt: ts=… level=… prog=… msg="…" key=value; control characters are escaped, so that
+ * a VM name cannot forge a line.  Each failure is logged once, where it is handled. Never
+ * pass a secret: struct secret has no format function. */
 #ifndef SENDENSE_BASE_LOG_H
 #define SENDENSE_BASE_LOG_H
 
@@ -9,7 +9,7 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-void log_setup(const char *prog, enum log_level level); /* once, in main() */
+void log_setup(const char *prog, enum log_level level);           /* once, in main() */
 int log_level_from_str(const char *s, enum log_level *ret_level); /* 0 or -1 */
 
 /* Appends to every line of this thread, e.g. job='…'; "" or NULL clears.  Copied. */

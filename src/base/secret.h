@@ -16,6 +16,7 @@ struct secret *secret_new(const char *text, size_t n); /* copies */
 void secret_free(struct secret *s);                    /* NULL ok; wipes */
 const char *secret_reveal(const struct secret *s);     /* NUL-terminated; NULL for NULL */
 size_t secret_len(const struct secret *s);
-int secret_from_file(const char *path, struct secret **ret, struct err *err); /* 0600 only */
+int secret_from_file(const char *path, struct secret **ret,
+                     struct err *err); /* 0600 only */
 
 #endif

@@ -1,10 +1,11 @@
 /* os/child.h - the only door to other processes.                          Layer 1.
  *
- * Each child: own process group, PR_SET_PDEATHSIG(SIGKILL), closed descriptors but those listed,
- * default signal mask and handlers, environment given in full (minimal by default: PATH, LANG=C,
- * LC_ALL=C.UTF-8, TMPDIR when set), argv only (no shell).  PDEATHSIG is tied to the *thread* that
- * forks, so one spawner thread, which lives as long as the program, does all forks.
- * Thread-safe; one struct child belongs to one owner at a time. */
+ * Each child: own process group, PR_SET_PDEATHSIG(SIGKILL), closed descriptors but those
+ * listed, default signal mask and handlers, environment given in full (minimal by
+ * default: PATH, LANG=C, LC_ALL=C.UTF-8, TMPDIR when set), argv only (no shell).
+ * PDEATHSIG is tied to the *thread* that forks, so one spawner thread, which lives as
+ * long as the program, does all forks. Thread-safe; one struct child belongs to one owner
+ * at a time. */
 #ifndef SENDENSE_OS_CHILD_H
 #define SENDENSE_OS_CHILD_H
 
@@ -23,14 +24,15 @@ void cleanup_child(struct child **c);
 enum child_stdio { CHILD_NULL, CHILD_PIPE, CHILD_INHERIT };
 
 struct child_spec {
-    const char *const *argv;     /* NULL-terminated; argv[0] is looked up in PATH */
-    const char *const *env;      /* extra NAME=VALUE, NULL-terminated, or NULL */
-    const int *keep_fds;         /* descriptors the child inherits, same numbers */
+    const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
+    const char *const *env;  /* extra NAME=VALUE, NULL-terminated, or NULL */
+    const int *keep_fds;     /* descriptors the child inherits, same numbers */
     unsigned n_keep_fds;
     enum child_stdio in, out, err;
 };
 
-/* Identity that survives in the journal: pid + start time + boot id name one process for ever. */
+/* Identity that survives in the journal: pid + start time + boot id name one process for
+ * ever. */
 struct child_id {
     pid_t pid;
     uint64_t start_ticks; /* field 22 of /proc/PID/stat */
@@ -42,39 +44,44 @@ struct child_exit {
     int value; /* exit status, or signal number */
 };
 
-/* Starts the program.  ERR_NOT_FOUND when argv[0] cannot be executed, ERR_INVALID when the spec is
- * wrong (no program, a descriptor in keep_fds that is not open or below 3), ERR_IO otherwise. */
+/* Starts the program.  ERR_NOT_FOUND when argv[0] cannot be executed, ERR_INVALID when
+ * the spec is wrong (no program, a descriptor in keep_fds that is not open or below 3),
+ * ERR_IO otherwise. */
 int child_spawn(const struct child_spec *spec, struct child **ret, struct err *err);
 
 const struct child_id *child_identity(const struct child *c);
-int child_pidfd(const struct child *c);  /* poll(POLLIN) = exited; owned by @c */
-int child_stdin_fd(const struct child *c);  /* -1 unless CHILD_PIPE; owned by @c */
+int child_pidfd(const struct child *c);    /* poll(POLLIN) = exited; owned by @c */
+int child_stdin_fd(const struct child *c); /* -1 unless CHILD_PIPE; owned by @c */
 int child_stdout_fd(const struct child *c);
 int child_stderr_fd(const struct child *c);
 void child_close_stdin(struct child *c);
 
-/* Waits for the exit, kills what is left of the child's group, reaps.  Idempotent after success.
+/* Waits for the exit, kills what is left of the child's group, reaps.  Idempotent after
+ * success.
  * @ret may be NULL.  ERR_TIMEOUT at the deadline. */
-int child_wait(struct child *c, uint64_t deadline_ns, struct child_exit *ret, struct err *err);
+int child_wait(struct child *c, uint64_t deadline_ns, struct child_exit *ret,
+               struct err *err);
 
-void child_signal(struct child *c, int sig); /* to the whole group; harmless after the exit */
+void child_signal(struct child *c,
+                  int sig); /* to the whole group; harmless after the exit */
 
-/* TERM, wait @grace_ms, KILL, wait.  Reaps.  0, or ERR_TIMEOUT when even KILL did not end it
- * within 10 s (uninterruptible sleep). */
-int child_stop(struct child *c, unsigned grace_ms, struct child_exit *ret, struct err *err);
+/* TERM, wait @grace_ms, KILL, wait.  Reaps.  0, or ERR_TIMEOUT when even KILL did not end
+ * it within 10 s (uninterruptible sleep). */
+int child_stop(struct child *c, unsigned grace_ms, struct child_exit *ret,
+               struct err *err);
 
 void child_free(struct child *c); /* NULL ok; kills and reaps what still runs */
 
-/* Runs a short command to its end: stdout and stderr collected (each to the cap of its buf, the
- * rest discarded; @out may be NULL).  Non-zero exit = ERR_IO with the last line of stderr in the
- * message.  ERR_TIMEOUT; as child_spawn() otherwise. */
-int child_run(const char *const *argv, const int *keep_fds, unsigned n_keep_fds, unsigned timeout_ms,
-              struct buf *out, struct err *err);
+/* Runs a short command to its end: stdout and stderr collected (each to the cap of its
+ * buf, the rest discarded; @out may be NULL).  Non-zero exit = ERR_IO with the last line
+ * of stderr in the message.  ERR_TIMEOUT; as child_spawn() otherwise. */
+int child_run(const char *const *argv, const int *keep_fds, unsigned n_keep_fds,
+              unsigned timeout_ms, struct buf *out, struct err *err);
 
 /* Is the process of @id alive (same start time, same boot)?  A zombie counts as dead. */
 bool child_id_alive(const struct child_id *id);
-/* KILLs that very process (checked through a pidfd, so a recycled pid is safe) and waits until it
- * is gone or @timeout_ms passed. */
+/* KILLs that very process (checked through a pidfd, so a recycled pid is safe) and waits
+ * until it is gone or @timeout_ms passed. */
 int child_id_kill(const struct child_id *id, unsigned timeout_ms, struct err *err);
 
 int child_id_self(struct child_id *ret, struct err *err);

@@ -2,11 +2,9 @@
 #include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "os/seal.h"
@@ -26,21 +24,23 @@ struct seal_key {
     unsigned char bytes[KEY_SIZE];
 };
 
+static int sodium_state = -1; /* of sodium_init(); written once */
+
 static void
 start_sodium(void)
 {
-    if (sodium_init() < 0) {
-        log_error("libsodium cannot start, aborting"); /* no source of randomness */
-        abort();
-    }
+    sodium_state = sodium_init();
 }
 
-static void
-need_sodium(void)
+static int
+need_sodium(struct err *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, start_sodium);
+    if (sodium_state < 0)
+        return err_set(err, ERR_INTERNAL, NULL, "libsodium cannot start");
+    return 0;
 }
 
 int
@@ -71,7 +71,8 @@ seal_key_load(const char *path, struct seal_key **ret, struct err *err)
 
     if (r < 0)
         return err_prefix(err, "load seal key");
-    need_sodium();
+    if (need_sodium(err) < 0)
+        return err->class;
     k = sodium_malloc(sizeof(*k));
     if (!k)
         return err_set(err, ERR_LIMIT, NULL, "no locked memory for the seal key");
@@ -116,7 +117,8 @@ seal_text(const struct seal_key *k, const char *context, const struct secret *pl
     if (!plain || plain_len > PLAIN_MAX)
         return err_set(err, ERR_INVALID, NULL,
                        "secret must be present and at most %d bytes", PLAIN_MAX);
-    need_sodium();
+    if (need_sodium(err) < 0)
+        return err->class;
     box = xcalloc(1, HEAD_SIZE + plain_len + TAG_SIZE);
     box[0] = SEAL_VERSION;
     randombytes_buf(box + 1, NONCE_SIZE);
@@ -151,7 +153,8 @@ unseal_text(const struct seal_key *k, const char *context, const char *sealed,
 
     if (r < 0)
         return r;
-    need_sodium();
+    if (need_sodium(err) < 0)
+        return err->class;
     if (text_len >= sodium_base64_encoded_len(box_max, BASE64))
         return unseal_failed(err);
     box = xcalloc(1, text_len + 1);
@@ -172,14 +175,16 @@ void
 token_make(char out[TOKEN_STR_SIZE])
 {
     unsigned char bytes[TOKEN_BYTES];
+    char hex[2 * TOKEN_BYTES + 1];
     size_t prefix = strlen(TOKEN_PREFIX);
 
-    need_sodium();
-    randombytes_buf(bytes, sizeof(bytes));
+    random_hex(hex, sizeof(bytes));
+    text_unhex(hex, bytes, sizeof(bytes));
     memcpy(out, TOKEN_PREFIX, prefix);
     sodium_bin2base64(out + prefix, TOKEN_STR_SIZE - prefix, bytes, sizeof(bytes),
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     sodium_memzero(bytes, sizeof(bytes));
+    sodium_memzero(hex, sizeof(hex));
 }
 
 void
@@ -187,7 +192,6 @@ token_hash(const char *token, char out[TOKEN_HASH_SIZE])
 {
     unsigned char digest[crypto_hash_sha256_BYTES];
 
-    need_sodium();
     crypto_hash_sha256(digest, (const unsigned char *)token, strlen(token));
     text_hex(digest, sizeof(digest), out);
 }

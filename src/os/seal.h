@@ -1,6 +1,8 @@
-/* os/seal.h - secrets at rest: XChaCha20-Poly1305 under a key file of mode 0600 (libsodium).
- * Layer 1.  A sealed text is base64 of {version byte, nonce, ciphertext}; the @context string
- * ("nodes.token:1") is authenticated, so that a sealed value cannot be moved to another row. */
+/* os/seal.h - secrets at rest: XChaCha20-Poly1305 under a key file of mode 0600
+ * (libsodium). Layer 1.  A sealed text is base64 of {version byte, nonce, ciphertext};
+ * the @context string
+ * ("nodes.token:1") is authenticated, so that a sealed value cannot be moved to another
+ * row. */
 #ifndef SENDENSE_OS_SEAL_H
 #define SENDENSE_OS_SEAL_H
 
@@ -22,7 +24,8 @@ int unseal_text(const struct seal_key *k, const char *context, const char *seale
 /* Tokens of the API: "sendense_" + 43 base64url characters (256 random bits). */
 #define TOKEN_STR_SIZE 64
 void token_make(char out[TOKEN_STR_SIZE]);
-#define TOKEN_HASH_SIZE 65 /* hex of SHA-256: tokens are random, so no slow hash is needed */
+#define TOKEN_HASH_SIZE                                                                  \
+    65 /* hex of SHA-256: tokens are random, so no slow hash is needed */
 void token_hash(const char *token, char out[TOKEN_HASH_SIZE]);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include "base/err.h"
 
-/* Call first in main(), before any thread: blocks SIGTERM, SIGINT, SIGHUP for the whole program,
- * ignores SIGPIPE, and gives a signalfd.  Returns the descriptor or < 0. */
+/* Call first in main(), before any thread: blocks SIGTERM, SIGINT, SIGHUP for the whole
+ * program, ignores SIGPIPE, and gives a signalfd.  Returns the descriptor or < 0. */
 int signals_setup(struct err *err);
 int signals_wait(int fd, struct err *err); /* Blocking; the signal number */
 

@@ -89,7 +89,6 @@ full_reads_and_writes(void **state)
 static void
 short_transfers_are_continued(void **state)
 {
-    CLEANUP_BUF struct buf b = BUF_INIT(1 << 20);
     CLEANUP_FREE char *data = malloc(1 << 20);
     struct err err = ERR_INIT;
     int fds[2], status;
