@@ -12,10 +12,10 @@
 #include "base/timeutil.h"
 #include "os/http_priv.h"
 
-#define CONNECTION_MEMORY                                                                \
-    (32 * 1024) /* bounds the request line and the headers: else 431 */
-#define STACK_SIZE                                                                       \
-    (256 * 1024) /* measured: a handler with SQLite, libcurl and JSON touches 24 KiB */
+/* Bounds the request line and the headers: more is answered with 431. */
+#define CONNECTION_MEMORY (32 * 1024)
+/* Measured: a handler with SQLite, libcurl, a child and JSON touches 24 KiB. */
+#define STACK_SIZE (256 * 1024)
 #define LISTEN_BACKLOG 128
 #define FIRST_HEADERS_MS 10000 /* a new connection must have sent its headers by then */
 #define DRAIN_MS 5000          /* after a stop: requests that run may still be answered */
