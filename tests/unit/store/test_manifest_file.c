@@ -1,0 +1,255 @@
+/* tests/unit/store/test_manifest_file.c - receiving, sealing and reading manifests. */
+#include "store_test.h"
+
+#include "store/manifest_file.h"
+
+#define BLOCKS 5000u
+
+static struct manifest_header
+header(bool is_full)
+{
+    struct manifest_header h = {.disk_size =
+                                    (uint64_t)BLOCKS * MANIFEST_BLOCK_SIZE - 100};
+
+    assert_int_equal(
+        manifest_id_from_str("018f0000-0000-7000-8000-0000000000f1", h.layer_id), 0);
+    assert_int_equal(
+        manifest_id_from_str("018f0000-0000-7000-8000-0000000000d1", h.disk_uuid), 0);
+    if (!is_full)
+        assert_int_equal(manifest_id_from_str("018f0000-0000-7000-8000-0000000000f0",
+                                              h.parent_layer_id),
+                         0);
+    return h;
+}
+
+/* @n data records of blocks @from, @from + 1, … */
+static uint8_t *
+records(uint64_t from, size_t n)
+{
+    uint8_t *p = xcalloc(n, MANIFEST_RECORD_SIZE);
+
+    for (size_t i = 0; i < n; i++) {
+        struct manifest_record r = {
+            .block = from + i, .state = MANIFEST_DATA, .count = 1};
+
+        memset(r.hash, (int)(from + i) & 0xff, sizeof(r.hash));
+        manifest_record_encode(&r, p + i * MANIFEST_RECORD_SIZE);
+    }
+    return p;
+}
+
+#define BYTES(n) ((n)*MANIFEST_RECORD_SIZE)
+
+static struct manifest_writer *
+writer(const char *dir, char **ret_path)
+{
+    struct err err = ERR_INIT;
+    struct manifest_header h = header(true);
+    struct manifest_writer *w = NULL;
+
+    *ret_path = xasprintf("%s/000007.manifest", dir);
+    assert_ok(manifest_writer_create(*ret_path, &h, &w, &err));
+    return w;
+}
+
+static void
+appends_seals_reads(void **state)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_MANIFEST_WRITER struct manifest_writer *w = writer(*state, &path);
+    CLEANUP_MANIFEST_FILE struct manifest_file *f = NULL;
+    CLEANUP_FREE uint8_t *all = records(0, BLOCKS);
+    uint8_t early[32], root[32], sealed[32];
+    struct manifest_record rec;
+    uint64_t total = 99, seen = 0;
+    int r;
+
+    assert_ok(manifest_writer_append(w, 0, all, 0, &total, &err)); /* nothing at all */
+    assert_int_equal(total, 0);
+    assert_ok(manifest_writer_append(w, 0, all, BYTES(3), &total, &err));
+    assert_int_equal(total, 3);
+    assert_ok(manifest_writer_root(w, early, &err));
+    assert_ok(
+        manifest_writer_append(w, 3, all + BYTES(3), BYTES(BLOCKS - 3), &total, &err));
+    assert_int_equal(total, BLOCKS);
+    assert_ok(manifest_writer_root(w, root, &err));
+    assert_memory_not_equal(early, root, 32);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_ok(manifest_writer_seal(w, sealed, &err));
+    assert_memory_equal(root, sealed, 32);
+    assert_int_equal(count_entries(*state), 1); /* .part is gone */
+    assert_fails(manifest_writer_append(w, BLOCKS, all, BYTES(1), &total, &err),
+                 ERR_INTERNAL, NULL);
+    assert_fails(manifest_writer_seal(w, sealed, &err), ERR_INTERNAL, NULL);
+    assert_int_equal(manifest_writer_count(w), BLOCKS);
+
+    assert_ok(manifest_file_open(path, &f, &err));
+    assert_int_equal(manifest_file_count(f), BLOCKS);
+    assert_memory_equal(manifest_file_root(f), root, 32);
+    assert_int_equal(manifest_file_header(f)->disk_size, header(true).disk_size);
+    for (int pass = 0; pass < 2; pass++) {
+        seen = 0;
+        while ((r = manifest_file_next(f, &rec, &err)) > 0) {
+            assert_int_equal(rec.block, seen);
+            assert_int_equal(rec.hash[5], seen & 0xff);
+            seen++;
+        }
+        assert_int_equal(r, 0);
+        assert_int_equal(seen, BLOCKS);
+        assert_ok(manifest_file_rewind(f, &err));
+    }
+    assert_ok(manifest_file_check(path, sealed, &err));
+    assert_memory_equal(root, sealed, 32);
+    assert_ok(manifest_file_check(path, NULL, &err));
+}
+
+static void
+gap_repeat_conflict(void **state)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_MANIFEST_WRITER struct manifest_writer *w = writer(*state, &path);
+    CLEANUP_FREE uint8_t *all = records(0, 3000);
+    uint8_t before[32], after[32];
+    uint64_t total = 0;
+
+    assert_ok(manifest_writer_append(w, 0, all, BYTES(2000), &total, &err));
+    assert_ok(manifest_writer_root(w, before, &err));
+    assert_fails(
+        manifest_writer_append(w, 2001, all + BYTES(2001), BYTES(1), &total, &err),
+        ERR_EXISTS, "manifest_gap");
+    assert_int_equal(total, 2000); /* what is expected */
+    assert_ok(manifest_writer_append(w, 0, all, BYTES(2000), &total, &err)); /* repeat */
+    assert_ok(manifest_writer_append(w, 500, all + BYTES(500), BYTES(10), &total, &err));
+    assert_int_equal(total, 2000);
+    assert_ok(manifest_writer_root(w, after, &err));
+    assert_memory_equal(before, after, 32);
+    all[BYTES(1999) + 20] ^= 1; /* the last one differs */
+    assert_fails(
+        manifest_writer_append(w, 100, all + BYTES(100), BYTES(2900), &total, &err),
+        ERR_EXISTS, "manifest_conflict");
+    assert_int_equal(total, 2000);
+    all[BYTES(1999) + 20] ^= 1;
+    assert_ok(
+        manifest_writer_append(w, 1000, all + BYTES(1000), BYTES(2000), &total, &err));
+    assert_int_equal(total, 3000); /* a repeat and new ones in one call */
+}
+
+static void
+bad_records_leave_no_trace(void **state)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_MANIFEST_WRITER struct manifest_writer *w = writer(*state, &path);
+    CLEANUP_FREE uint8_t *good = records(10, 4);
+    CLEANUP_FREE uint8_t *bad = records(14, 4);
+    uint8_t root[32], sealed[32];
+    uint64_t total = 0;
+
+    assert_ok(manifest_writer_append(w, 0, good, BYTES(4), &total, &err));
+    assert_ok(manifest_writer_root(w, root, &err));
+    assert_fails(manifest_writer_append(w, 4, bad, BYTES(4) - 1, &total, &err),
+                 ERR_INVALID, "manifest_invalid");
+    bad[BYTES(3) + 7] = 9; /* unknown state */
+    assert_fails(manifest_writer_append(w, 4, bad, BYTES(4), &total, &err), ERR_INVALID,
+                 "manifest_invalid");
+    assert_int_equal(total, 4);
+    bad[BYTES(3) + 7] = 1;
+    bad[BYTES(3)] = 15; /* out of order */
+    assert_fails(manifest_writer_append(w, 4, bad, BYTES(4), &total, &err), ERR_INVALID,
+                 "manifest_invalid");
+    bad[BYTES(3) + 4] = 1; /* outside of the disk */
+    assert_fails(manifest_writer_append(w, 4, bad, BYTES(4), &total, &err), ERR_INVALID,
+                 "manifest_invalid");
+    assert_ok(manifest_writer_seal(w, sealed, &err));
+    assert_memory_equal(root, sealed, 32);
+    assert_ok(manifest_file_check(path, NULL, &err));
+}
+
+static void
+names_are_taken_once(void **state)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_MANIFEST_WRITER struct manifest_writer *w = writer(*state, &path);
+    struct manifest_header h = header(true);
+    struct manifest_writer *second = NULL;
+    uint8_t root[32];
+
+    assert_fails(manifest_writer_create(path, &h, &second, &err), ERR_EXISTS,
+                 "manifest_exists");
+    assert_ok(manifest_writer_seal(w, root, &err)); /* no records: an empty disk */
+    assert_fails(manifest_writer_create(path, &h, &second, &err), ERR_EXISTS,
+                 "manifest_exists");
+    assert_int_equal(count_entries(*state), 1);
+    assert_ok(manifest_file_check(path, NULL, &err));
+    CLEANUP_FREE char *nowhere = xasprintf("%s/none/000001.manifest", (char *)*state);
+    assert_fails(manifest_writer_create(nowhere, &h, &second, &err), ERR_NOT_FOUND, NULL);
+    assert_fails(manifest_file_check(nowhere, NULL, &err), ERR_NOT_FOUND, NULL);
+    manifest_writer_free(NULL);
+    manifest_file_free(NULL);
+}
+
+/* One flipped bit anywhere, or any other length: seen. */
+static void
+damage_is_seen(void **state)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_MANIFEST_WRITER struct manifest_writer *w = writer(*state, &path);
+    CLEANUP_FREE uint8_t *all = records(0, 20);
+    uint8_t root[32];
+    uint64_t total;
+    size_t n;
+
+    assert_ok(manifest_writer_append(w, 0, all, BYTES(20), &total, &err));
+    assert_ok(manifest_writer_seal(w, root, &err));
+    CLEANUP_FREE char *good = get_file(path, &n);
+    assert_int_equal(n, manifest_file_size(20));
+    for (size_t i = 0; i < n; i += i < 96 || i > 4000 ? 1 : 131) {
+        good[i] ^= 1 << (i % 8);
+        put_file(path, good, n);
+        assert_fails(manifest_file_check(path, NULL, &err), ERR_CORRUPT, NULL);
+        good[i] ^= 1 << (i % 8);
+    }
+    for (size_t cut = 0; cut < n; cut += cut < n - 200 ? 97 : 1) {
+        put_file(path, good, cut);
+        assert_fails(manifest_file_check(path, NULL, &err), ERR_CORRUPT,
+                     "manifest_corrupt");
+    }
+    CLEANUP_FREE char *longer = xcalloc(1, n + 40);
+    memcpy(longer, good, n);
+    put_file(path, longer, n + 40);
+    assert_fails(manifest_file_check(path, NULL, &err), ERR_CORRUPT, NULL);
+    put_file(path, good, n);
+    assert_ok(manifest_file_check(path, NULL, &err));
+}
+
+static void
+links_and_fifos_are_refused(void **state)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *link_path = xasprintf("%s/l.manifest", (char *)*state);
+    CLEANUP_FREE char *fifo = xasprintf("%s/f.manifest", (char *)*state);
+
+    assert_int_equal(symlink("/etc/passwd", link_path), 0);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    err = (struct err)ERR_INIT;
+    assert_true(manifest_file_check(link_path, NULL, &err) < 0);
+    assert_fails(manifest_file_check(fifo, NULL, &err), ERR_CORRUPT, "manifest_corrupt");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TMP_TEST(appends_seals_reads),
+        TMP_TEST(gap_repeat_conflict),
+        TMP_TEST(bad_records_leave_no_trace),
+        TMP_TEST(names_are_taken_once),
+        TMP_TEST(damage_is_seen),
+        TMP_TEST(links_and_fifos_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
