@@ -116,13 +116,14 @@ explain_exit(struct export *e, struct err *err)
     text = stderr_tail_text(e->tail);
     line = last_line(text);
     err_clear(err);
-    if (strstr(line, "Address already in use") ||
+    if (strstr(text, "Address already in use") ||
         (e->port != 0 && strcmp(line, "no message") == 0 && !port_is_free(e->port)))
         return err_set(err, ERR_EXISTS, "port_in_use", "another program took port %u",
                        e->port);
-    if (strstr(line, "Failed to get") && strstr(line, "lock"))
+    /* A question about another process follows it, so it is not in the last line. */
+    if (strstr(text, "Failed to get") && strstr(text, " lock"))
         return err_set(err, ERR_UNAVAILABLE, "image_locked",
-                       "image '%s' is open in another program: %s", e->path, line);
+                       "image '%s' is open in another program", e->path);
     return err_set(err, ERR_IO, "export_failed", "qemu-nbd ended at once: %s", line);
 }
 
