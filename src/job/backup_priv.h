@@ -1,0 +1,87 @@
+/* job/backup_priv.h - one running backup; private to job/backup_*.c.        Layer 3. */
+#ifndef SENDENSE_JOB_BACKUP_PRIV_H
+#define SENDENSE_JOB_BACKUP_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "catalog/cat_backup.h"
+#include "job/backup.h"
+#include "job/env.h"
+#include "job/joblog.h"
+#include "job/live.h"
+#include "job/manifest_in.h"
+#include "job/node_client.h"
+#include "model/jobevent.h"
+#include "model/point.h"
+#include "os/seal.h"
+#include "store/export.h"
+#include "store/repo.h"
+
+struct bdisk {
+    const struct cat_backup_disk *row; /* as planned; owned by the job's row */
+    struct export *export;             /* writer; NULL = none */
+    uint16_t port;
+    char export_name[NAMING_EXPORT_SIZE];
+    /* journal entries, 0 = none */
+    int64_t res_layer, res_manifest, res_port, res_export;
+    /* what the client said */
+    struct byte_counters bytes;
+    bool done;
+    uint8_t client_root[MANIFEST_HASH_SIZE];
+    enum read_mode read_mode;
+    enum reason reason;
+    /* what the hub found */
+    uint8_t layer_root[MANIFEST_HASH_SIZE];
+    uint8_t content_root[MANIFEST_HASH_SIZE];
+    bool has_content_root;
+    uint64_t records;
+    uint64_t stored;
+};
+
+/* Everything here belongs to the job's thread. */
+struct backup_job {
+    struct job_env *env;
+    struct cat_backup row; /* with disks, as inserted */
+    struct live_job *live;
+    struct joblog *log;
+    struct repo *repo;
+    struct node_client *node;
+    struct manifest_in *manifests;
+    struct bdisk *disks;
+    size_t n;
+    struct spec_limits limits;
+    char token[TOKEN_STR_SIZE]; /* wiped when the transfer ends */
+    int64_t res_node_job;
+    int64_t res_point;
+    char *point_name; /* in the repository; NULL until it may exist */
+    int64_t time_us;       /* the moment that the point shows */
+    enum readback readback;
+    enum verification verification;
+    const char *phase;     /* literal; where the job is, for its error */
+    int64_t bad_disk;      /* index of the disk that failed, -1 = not about one */
+    bool committed;        /* the point is durable: the files are the repository's */
+};
+
+void backup_phase(struct backup_job *b, const char *phase);
+struct bdisk *backup_disk(struct backup_job *b, uint32_t key); /* NULL = not of this job */
+char *backup_res_key(const struct backup_job *b, const char *name); /* "REPO:name" */
+
+int backup_prepare(struct backup_job *b, struct err *err);
+int backup_transfer(struct backup_job *b, struct err *err);
+int backup_stop_exports(struct backup_job *b, struct err *err);
+int backup_seal(struct backup_job *b, struct err *err);
+int backup_verify(struct backup_job *b, struct err *err);
+int backup_commit(struct backup_job *b, struct err *err);
+
+/* Removes all that the job made; keeps journal entries of what could not be removed.  Fills
+ * *ret_cleanup with JSON text {released[], left[]}; caller frees. */
+void backup_undo(struct backup_job *b, char **ret_cleanup);
+
+void backup_job_free(struct backup_job *b);
+
+/* Body of the job's thread. */
+void *backup_thread(void *arg);
+
+#endif

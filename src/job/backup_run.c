@@ -1,0 +1,147 @@
+/* The thread of one backup: the steps in order, and how it ends. */
+#include "job/backup_priv.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/timeutil.h"
+#include "catalog/cat_backup_update.h"
+#include "job/outcome.h"
+#include "store/ports.h"
+
+void
+backup_phase(struct backup_job *b, const char *phase)
+{
+    struct err err = ERR_INIT;
+
+    b->phase = phase;
+    live_set_phase(b->live, phase);
+    joblog_line(b->log, LOG_LEVEL_INFO, "phase=%s", phase);
+    /* The phase in the catalog is for people; it must not fail a job. */
+    if (cat_backup_set_phase(b->env->catalog, b->row.job_id, phase, &err) < 0)
+        joblog_line(b->log, LOG_LEVEL_WARN, "store the phase: %s, ignoring", err.msg);
+}
+
+struct bdisk *
+backup_disk(struct backup_job *b, uint32_t key)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if ((uint32_t)b->disks[i].row->device_key == key)
+            return &b->disks[i];
+    return NULL;
+}
+
+char *
+backup_res_key(const struct backup_job *b, const char *name)
+{
+    return xasprintf("%s:%s", b->row.repository_id, name);
+}
+
+void
+backup_job_free(struct backup_job *b)
+{
+    manifest_in_free(b->manifests);
+    node_client_free(b->node);
+    joblog_close(b->log);
+    live_unref(b->live);
+    for (size_t i = 0; i < b->n; i++)
+        export_free(b->disks[i].export);
+    free(b->disks);
+    cat_backup_done(&b->row);
+    free(b->point_name);
+    explicit_bzero(b->token, sizeof b->token);
+    free(b);
+}
+
+static int
+begin(struct backup_job *b, struct err *err)
+{
+    struct cat_transition t = {
+        .from = "pending", .to = "running", .phase = "preparing", .started_us = time_utc_us()};
+
+    b->row.started_us = t.started_us;
+    joblog_line(b->log, LOG_LEVEL_INFO, "backup '%s' of vm '%s' (%s) into repository %s, %zu disks",
+                b->row.backup_id, b->row.vm_name, b->row.vm_id, b->row.repository_id, b->n);
+    return cat_backup_set_state(b->env->catalog, b->row.job_id, &t, err);
+}
+
+/* A full repository shows itself as an I/O error of the target; say what it is. */
+static void
+blame_full_repository(struct backup_job *b, struct err *why)
+{
+    struct repo_space space;
+    struct err err = ERR_INIT;
+
+    if (why->class == ERR_CANCELLED || repo_space(b->repo, &space, &err) < 0)
+        return;
+    if (why->class == ERR_NO_SPACE || space.free_bytes < (1u << 20)) {
+        why->class = ERR_NO_SPACE;
+        err_recode(why, "repo_full");
+        err_prefix(why, "the repository at '%s' is full (%llu bytes free): make room or use "
+                   "another repository",
+                   repo_folder(b->repo), (unsigned long long)space.free_bytes);
+    }
+}
+
+static void
+finish_failed(struct backup_job *b, struct err *why)
+{
+    CLEANUP_FREE char *cleanup = NULL;
+    struct outcome_failure f = {
+        .state = why->class == ERR_CANCELLED || live_cancelled(b->live) ? "cancelled" : "failed",
+        .phase = b->phase,
+        .bad_disk = b->bad_disk};
+    struct err err = ERR_INIT;
+
+    if (f.state[0] == 'c') {
+        err_clear(why);
+        err_set(why, ERR_CANCELLED, "cancelled", "cancelled while %s", b->phase);
+        f.bad_disk = -1;
+    } else {
+        blame_full_repository(b, why);
+    }
+    joblog_line(b->log, LOG_LEVEL_ERROR, "%s in phase %s: %s (%s)", f.state, f.phase, why->msg,
+                why->code);
+    live_set_phase(b->live, "cleanup");
+    backup_undo(b, &cleanup);
+    f.cleanup = cleanup;
+    if (outcome_failed(b->env, &b->row, &f, why, &err) < 0)
+        joblog_line(b->log, LOG_LEVEL_ERROR,
+                    "the outcome could not be stored: %s; the next start settles it", err.msg);
+}
+
+void *
+backup_thread(void *arg)
+{
+    struct backup_job *b = arg;
+    struct live_set *set = b->env->live;
+    struct err err = ERR_INIT;
+    int r = begin(b, &err);
+
+    if (r >= 0)
+        r = backup_prepare(b, &err);
+    if (r >= 0)
+        r = backup_transfer(b, &err);
+    if (r >= 0)
+        r = backup_stop_exports(b, &err);
+    if (r >= 0)
+        r = backup_seal(b, &err);
+    if (r >= 0)
+        r = backup_verify(b, &err);
+    if (r >= 0)
+        r = backup_commit(b, &err);
+    if (r >= 0)
+        joblog_line(b->log, LOG_LEVEL_INFO, "completed, verified (%s)",
+                    readback_to_str(b->readback));
+    else if (b->committed)
+        joblog_line(b->log, LOG_LEVEL_ERROR,
+                    "the point is durable but the catalog was not told: %s; the next start of "
+                    "the hub does it", err.msg);
+    else
+        finish_failed(b, &err);
+    port_release_all(b->env->ports, b->row.job_id);
+    live_end(set, b->live);
+    backup_job_free(b);
+    return NULL;
+}

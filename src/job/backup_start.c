@@ -1,0 +1,371 @@
+/* Starting a backup: everything that can be checked without side effects, then the row, then the
+ * thread. */
+#include "job/backup_priv.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/timeutil.h"
+#include "job/bus.h"
+#include "job/nodes.h"
+#include "job/outcome.h"
+#include "job/repo_set.h"
+#include "store/layer.h"
+
+/* Kept free for the catalog, manifests and qcow2 tables of what is being written. */
+#define RESERVE_BYTES (16ull << 20)
+#define ID_TRIES 100
+
+/* One start at a time: looking for a running job of the VM, choosing sequence and id, and
+ * inserting the row must not interleave. */
+static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int
+find_vm(struct job_env *env, const struct backup_request *req, struct cat_vm *ret,
+        struct backup_refusal *refusal, struct err *err)
+{
+    if (req->vm_id) {
+        if (cat_vm_get(env->catalog, req->vm_id, ret, err) >= 0)
+            return 0;
+        if (err->class != ERR_NOT_FOUND)
+            return err->class;
+        return err_set(err, ERR_NOT_FOUND, "vm_not_found",
+                       "no VM has the id '%.200s'; `sendense vm ls` lists them", req->vm_id);
+    }
+    if (cat_vm_find_by_name(env->catalog, req->vm_name, &refusal->candidates, err) < 0)
+        return err->class;
+    if (refusal->candidates.n == 0)
+        return err_set(err, ERR_NOT_FOUND, "vm_not_found",
+                       "no VM is named '%.300s'; `sendense vm ls` lists them", req->vm_name);
+    if (refusal->candidates.n > 1)
+        return err_set(err, ERR_EXISTS, "vm_ambiguous",
+                       "%zu VMs are named '%.300s': say which one by vm_id",
+                       refusal->candidates.n, req->vm_name);
+    return cat_vm_get(env->catalog, refusal->candidates.v[0].id, ret, err);
+}
+
+/* Asks the node for the disks as they are now; a size that changed is taken up. */
+static int
+refresh(struct job_env *env, struct node_client *node, struct cat_vm *vm,
+        uint64_t *ret_allocated, struct err *err)
+{
+    uint64_t allocated = 0;
+
+    if (nodes_probe_vm(env, node, vm, &allocated, err) < 0)
+        return err->class;
+    for (size_t i = 0; i < vm->n_disks; i++)
+        if (cat_vm_set_disk_size(env->catalog, vm->disks[i].disk_uuid,
+                                 vm->disks[i].size_bytes, err) < 0)
+            return err->class;
+    *ret_allocated = allocated;
+    return 0;
+}
+
+static int
+check_space(struct repo *repo, uint64_t need, struct err *err)
+{
+    struct repo_space space;
+
+    if (repo_space(repo, &space, err) < 0)
+        return err->class;
+    if (need + RESERVE_BYTES <= space.free_bytes)
+        return 0;
+    return err_set(err, ERR_NO_SPACE, "repo_full",
+                   "the disks hold up to %llu bytes of data, the repository at '%s' has %llu "
+                   "bytes free: make room, or use another repository",
+                   (unsigned long long)need, repo_folder(repo),
+                   (unsigned long long)space.free_bytes);
+}
+
+static int
+check_not_running(struct job_env *env, const struct cat_vm *vm, struct backup_refusal *refusal,
+                  struct err *err)
+{
+    struct cat_backup running = {0};
+
+    if (cat_backup_running(env->catalog, vm->id, &running, err) < 0) {
+        if (err->class != ERR_NOT_FOUND)
+            return err->class;
+        err_clear(err);
+        return 0;
+    }
+    snprintf(refusal->backup_id, sizeof refusal->backup_id, "%s", running.backup_id);
+    cat_backup_done(&running);
+    return err_set(err, ERR_EXISTS, "backup_running",
+                   "backup '%s' of this VM is running: wait for it or cancel it",
+                   refusal->backup_id);
+}
+
+static int
+next_seq(struct job_env *env, struct repo *repo, const struct cat_vm *vm, const char *repo_id,
+         int64_t *ret, struct err *err)
+{
+    int64_t known;
+    uint64_t on_disk;
+
+    if (cat_backup_max_seq(env->catalog, vm->id, repo_id, &known, err) < 0 ||
+        layer_next_seq(repo, vm->id, &on_disk, err) < 0)
+        return err->class;
+    *ret = known + 1 > (int64_t)on_disk ? known + 1 : (int64_t)on_disk;
+    return *ret <= (int64_t)NAMING_SEQ_MAX
+               ? 0
+               : err_set(err, ERR_LIMIT, "sequence_exhausted", "this VM has no number left");
+}
+
+struct plan {
+    struct job_env *env;
+    const struct backup_request *req;
+    const struct cat_vm *vm;
+    struct repo *repo;
+    int64_t seq;
+};
+
+/* Row and event together, so that the event of the start comes before that of the end. */
+static int
+insert_with_event(const struct plan *p, const struct cat_backup *row, struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+    struct cat_event e = {.severity = "info",
+                          .type = "backup.started",
+                          .message = "backup started",
+                          .backup_id = row->backup_id,
+                          .job_id = row->job_id,
+                          .vm_id = row->vm_id,
+                          .actor = row->requested_by};
+
+    if (catalog_tx_begin(p->env->catalog, &tx, err) < 0 ||
+        cat_backup_insert(p->env->catalog, row, err) < 0 || bus_emit(p->env, &e, err) < 0 ||
+        catalog_tx_commit(&tx, err) < 0)
+        return err->class;
+    bus_wake(p->env->bus);
+    return 0;
+}
+
+static int
+insert_row(const struct plan *p, const char *job_id, const char *backup_id, struct err *err)
+{
+    size_t n = p->vm->n_disks;
+    struct cat_backup_disk *disks = xcalloc(n, sizeof *disks);
+    char(*locators)[NAMING_LOCATOR_SIZE] = xcalloc(n, sizeof *locators);
+    char(*layers)[UUID_STR_SIZE] = xcalloc(n, sizeof *layers);
+    struct cat_backup row = {.job_id = job_id,
+                             .backup_id = backup_id,
+                             .vm_id = p->vm->id,
+                             .vm_name = p->vm->name,
+                             .repository_id = p->req->repository_id,
+                             .node_id = p->vm->node_id,
+                             .backup_type = backup_type_to_str(BACKUP_FULL),
+                             .state = job_state_to_str(JOB_PENDING),
+                             .current_phase = "pending",
+                             .verification = verification_to_str(VERIFICATION_NONE),
+                             .seq = p->seq,
+                             .attempt = 1,
+                             .requested_by = p->req->requested_by,
+                             .created_us = time_utc_us(),
+                             .error_disk = -1,
+                             .disks = disks,
+                             .n_disks = n};
+    int r;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct cat_vm_disk *d = &p->vm->disks[i];
+
+        naming_locator_build(p->vm->id, d->disk_uuid, (uint32_t)p->seq, locators[i]);
+        uuid_make(layers[i]);
+        disks[i] = (struct cat_backup_disk){.disk_index = d->disk_index,
+                                            .device_key = d->device_key,
+                                            .disk_uuid = d->disk_uuid,
+                                            .size_bytes = d->size_bytes,
+                                            .label = d->label,
+                                            .source_url = d->source_url,
+                                            .backup_type = backup_type_to_str(BACKUP_FULL),
+                                            .read_mode = read_mode_to_str(READ_ALL),
+                                            .reason = reason_to_str(REASON_NO_PARENT),
+                                            .locator = locators[i],
+                                            .layer_id = layers[i],
+                                            .state = "pending"};
+    }
+    r = insert_with_event(p, &row, err);
+    free(layers);
+    free(locators);
+    free(disks);
+    return r;
+}
+
+/* Two backups of VMs of one name in one second differ by a suffix. */
+static int
+insert_unique(const struct plan *p, char job_id[UUID_STR_SIZE],
+              char backup_id[NAMING_BACKUP_ID_SIZE], struct err *err)
+{
+    char base[NAMING_BACKUP_ID_SIZE];
+
+    uuid_make(job_id);
+    naming_backup_id(p->vm->name, time_utc_us() / 1000000, base);
+    for (int i = 1; i <= ID_TRIES; i++) {
+        struct cat_backup other = {0};
+
+        if (i == 1)
+            snprintf(backup_id, NAMING_BACKUP_ID_SIZE, "%s", base);
+        else
+            snprintf(backup_id, NAMING_BACKUP_ID_SIZE, "%.80s-%d", base, i);
+        if (cat_backup_get(p->env->catalog, backup_id, &other, err) >= 0) {
+            cat_backup_done(&other);
+            continue;
+        }
+        if (err->class != ERR_NOT_FOUND)
+            return err->class;
+        err_clear(err);
+        return insert_row(p, job_id, backup_id, err);
+    }
+    return err_set(err, ERR_LIMIT, "too_many_requests",
+                   "%d backups of '%s' were started within this second", ID_TRIES, p->vm->name);
+}
+
+static int
+start_thread(struct job_env *env, const struct backup_request *req, const char *job_id,
+             struct repo *repo, struct node_client **node, struct live_job **ret_live,
+             struct err *err)
+{
+    struct backup_job *b = xcalloc(1, sizeof *b);
+    struct live_disk *disks;
+    pthread_t thread;
+    int r;
+
+    b->env = env;
+    b->repo = repo;
+    b->limits = req->limits;
+    b->bad_disk = -1;
+    b->phase = "pending";
+    if (cat_backup_get_by_job(env->catalog, job_id, &b->row, err) < 0) {
+        free(b);
+        return err->class;
+    }
+    b->n = b->row.n_disks;
+    b->disks = xcalloc(b->n, sizeof *b->disks);
+    disks = xcalloc(b->n, sizeof *disks);
+    for (size_t i = 0; i < b->n; i++) {
+        b->disks[i].row = &b->row.disks[i];
+        b->disks[i].reason = REASON_NO_PARENT;
+        b->disks[i].read_mode = READ_ALL;
+        disks[i] = (struct live_disk){.key = (uint32_t)b->row.disks[i].device_key,
+                                      .size_bytes = b->row.disks[i].size_bytes};
+    }
+    r = live_start(env->live, LIVE_BACKUP, job_id, disks, b->n, &b->live, err);
+    free(disks);
+    if (r < 0) {
+        backup_job_free(b);
+        return r;
+    }
+    b->node = take_ptr(node);
+    b->log = joblog_open(env, job_id);
+    *ret_live = live_find(env->live, job_id);
+    r = pthread_create(&thread, NULL, backup_thread, b);
+    if (r != 0) {
+        live_end(env->live, b->live);
+        backup_job_free(b);
+        return err_errno(err, r, NULL, "start the job's thread");
+    }
+    pthread_detach(thread);
+    return 0;
+}
+
+/* The answer waits for the exports; a job that failed on the way there is told as its error. */
+static int
+wait_prepared(struct job_env *env, struct live_job *live, const char *backup_id,
+              struct backup_refusal *refusal, struct err *err)
+{
+    struct cat_backup row = {0};
+    int class;
+
+    live_wait_prepared(live, time_mono_ns() + BACKUP_PREPARE_TIMEOUT_S * NS_PER_S);
+    if (cat_backup_get(env->catalog, backup_id, &row, err) < 0)
+        return err->class;
+    if (!row.error_code || strcmp(row.state, "failed") != 0) {
+        cat_backup_done(&row);
+        return 0;
+    }
+    snprintf(refusal->backup_id, sizeof refusal->backup_id, "%s", row.backup_id);
+    class = strcmp(row.error_code, "repo_full") == 0 ? ERR_NO_SPACE : ERR_UNAVAILABLE;
+    err_set(err, class, row.error_code, "%s", row.error_message ? row.error_message : "");
+    cat_backup_done(&row);
+    return err->class;
+}
+
+static int
+start_locked(struct plan *p, struct node_client **node, struct live_job **ret_live,
+             char backup_id[NAMING_BACKUP_ID_SIZE], struct backup_refusal *refusal,
+             struct err *err)
+{
+    char job_id[UUID_STR_SIZE];
+    struct outcome_failure f = {.state = "failed", .phase = "pending", .bad_disk = -1};
+
+    LOCK_SCOPE(&start_lock);
+    if (check_not_running(p->env, p->vm, refusal, err) < 0 ||
+        next_seq(p->env, p->repo, p->vm, p->req->repository_id, &p->seq, err) < 0 ||
+        insert_unique(p, job_id, backup_id, err) < 0)
+        return err->class;
+    FAILPOINT(JOB_CREATED);
+    if (start_thread(p->env, p->req, job_id, p->repo, node, ret_live, err) < 0) {
+        struct cat_backup row = {.job_id = job_id, .backup_id = backup_id, .vm_id = p->vm->id};
+        struct err e = ERR_INIT;
+
+        if (outcome_failed(p->env, &row, &f, err, &e) < 0)
+            log_error("job '%s': %s; the next start settles it", job_id, e.msg);
+        return err->class;
+    }
+    return 0;
+}
+
+int
+backup_start(struct job_env *env, const struct backup_request *req,
+             char ret_backup_id[NAMING_BACKUP_ID_SIZE], struct backup_refusal *refusal,
+             struct err *err)
+{
+    CLEANUP_NODE_CLIENT struct node_client *node = NULL;
+    CLEANUP_LIVE struct live_job *live = NULL;
+    struct cat_vm vm = {0};
+    struct plan p = {.env = env, .req = req, .vm = &vm};
+    uint64_t allocated = 0;
+    int r = find_vm(env, req, &vm, refusal, err);
+
+    if (r >= 0 && vm.n_disks == 0)
+        r = err_set(err, ERR_INVALID, "vm_without_disks", "VM '%.300s' has no disks", vm.name);
+    if (r >= 0)
+        r = repo_set_get(env, req->repository_id, &p.repo, err);
+    if (r >= 0)
+        r = check_not_running(env, &vm, refusal, err);
+    if (r >= 0)
+        r = nodes_connect(env, vm.node_id, &node, err);
+    if (r >= 0)
+        r = refresh(env, node, &vm, &allocated, err);
+    if (r >= 0)
+        r = check_space(p.repo, allocated, err);
+    if (r >= 0)
+        r = start_locked(&p, &node, &live, ret_backup_id, refusal, err);
+    if (r >= 0)
+        r = wait_prepared(env, live, ret_backup_id, refusal, err);
+    cat_vm_done(&vm);
+    return r < 0 ? err->class : 0;
+}
+
+int
+backup_cancel(struct job_env *env, const char *backup_id, struct err *err)
+{
+    CLEANUP_LIVE struct live_job *live = NULL;
+    struct cat_backup row = {0};
+
+    if (cat_backup_get(env->catalog, backup_id, &row, err) < 0)
+        return err->class;
+    live = live_find(env->live, row.job_id);
+    if (live)
+        live_cancel(live);
+    else if (strcmp(row.state, "cancelled") != 0)
+        err_set(err, ERR_EXISTS, "not_running", "backup '%s' is %s: nothing to cancel",
+                backup_id, row.state);
+    cat_backup_done(&row);
+    return err->class;
+}

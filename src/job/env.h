@@ -1,0 +1,35 @@
+/* job/env.h - what jobs work with: set up once by the hub's main(), then shared.   Layer 3.
+ * All members are fixed after start; each object has its own locking. */
+#ifndef SENDENSE_JOB_ENV_H
+#define SENDENSE_JOB_ENV_H
+
+#include <stdint.h>
+
+#include "base/text.h"
+#include "model/jobspec.h"
+
+struct catalog;
+struct repo_set;
+struct port_pool;
+struct seal_key;
+struct live_set;
+struct bus;
+
+struct job_env {
+    struct catalog *catalog;
+    struct repo_set *repos;
+    struct port_pool *ports;
+    struct seal_key *key; /* NULL: no secret can be stored or read */
+    struct live_set *live;
+    struct bus *bus;
+    char hub_uuid[UUID_STR_SIZE];
+    char *data_dir;    /* job logs are in DATA/jobs */
+    char *run_dir;     /* private folder of sockets */
+    char *worker_path; /* sendense-worker */
+    char *hub_url;     /* where a client reaches this hub */
+    struct spec_limits limits;
+    struct spec_deadlines deadlines;
+    uint32_t audit_samples;
+};
+
+#endif

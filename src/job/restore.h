@@ -1,0 +1,26 @@
+/* job/restore.h - one disk of a backup to a file on the hub's machine.      Layer 3. */
+#ifndef SENDENSE_JOB_RESTORE_H
+#define SENDENSE_JOB_RESTORE_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/text.h"
+#include "job/env.h"
+
+struct restore_request {
+    const char *backup_id;
+    uint32_t device_key;
+    const char *target_path; /* absolute; must not exist, its folder must */
+    const char *format;      /* "raw" or "qcow2" */
+    const char *requested_by;
+};
+
+/* Starts the job and returns.  ERR_NOT_FOUND "backup_not_found", "disk_not_found"; ERR_EXISTS
+ * "backup_not_completed", "backup_in_use", "target_exists"; ERR_INVALID "invalid_target",
+ * "target_forbidden", "invalid_field"; ERR_NO_SPACE "target_full". */
+int restore_start(struct job_env *env, const struct restore_request *req,
+                  char ret_id[UUID_STR_SIZE], struct err *err);
+int restore_cancel(struct job_env *env, const char *id, struct err *err);
+
+#endif

@@ -1,0 +1,198 @@
+#include "job/verify.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/timeutil.h"
+#include "catalog/cat_backup_update.h"
+#include "catalog/cat_verify.h"
+#include "catalog/catalog.h"
+#include "job/bus.h"
+#include "job/stored.h"
+
+/* Everything here belongs to the job's thread. */
+struct verify_job {
+    struct job_env *env;
+    char id[UUID_STR_SIZE];
+    struct stored stored;
+    struct live_job *live;
+    struct joblog *log;
+    char *bad_ranges; /* JSON text */
+    bool direct;
+};
+
+static void
+job_free(struct verify_job *j)
+{
+    stored_close(&j->stored);
+    joblog_close(j->log);
+    live_unref(j->live);
+    free(j->bad_ranges);
+    free(j);
+}
+
+static int
+run(struct verify_job *j, struct err *err)
+{
+    struct cat_transition t = {.from = "pending",
+                               .to = "running",
+                               .phase = "verifying",
+                               .started_us = time_utc_us()};
+    struct verify_disk *disks = NULL;
+    struct verify_run v = {.env = j->env,
+                           .job_id = j->id,
+                           .attempt = 1,
+                           .task = WORKER_VERIFY,
+                           .repo = j->stored.repo,
+                           .live = j->live,
+                           .log = j->log,
+                           .limits = &j->env->limits};
+    int r;
+
+    live_set_phase(j->live, "verifying");
+    if (cat_verify_set_state(j->env->catalog, j->id, &t, err) < 0 ||
+        stored_load(&j->stored, err) < 0)
+        return err->class;
+    v.n = j->stored.point.n_disks;
+    v.disks = disks = xcalloc(v.n, sizeof *disks);
+    for (size_t i = 0; i < v.n; i++)
+        stored_fill(&j->stored, i, &disks[i]);
+    r = verify_run(&v, err);
+    j->bad_ranges = verify_bad_ranges_text(&v);
+    j->direct = true;
+    for (size_t i = 0; i < v.n; i++)
+        j->direct = j->direct && disks[i].direct;
+    free(disks);
+    return r;
+}
+
+/* Result of the job, verdict on the backup, and the event, together. */
+static int
+store_outcome(struct verify_job *j, const struct err *why, struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+    bool ok = why->class == 0, damaged = why->class == ERR_CORRUPT;
+    bool cancelled = why->class == ERR_CANCELLED;
+    struct cat_finish f = {.state = ok ? "completed" : cancelled ? "cancelled" : "failed",
+                           .phase = ok ? "completed" : "verifying",
+                           .completed_us = time_utc_us(),
+                           .error_code = ok ? NULL : why->code,
+                           .error_phase = ok ? NULL : "verifying",
+                           .error_message = ok ? NULL : why->msg};
+    struct cat_verification v = {.verification = ok ? "verified" : "failed",
+                                 .readback = j->direct ? "media" : "page_cache",
+                                 .verified_us = time_utc_us()};
+    struct cat_event e = {.severity = ok ? "info" : "error",
+                          .type = ok ? "verification.completed" : "verification.failed",
+                          .code = ok ? NULL : why->code,
+                          .message = ok ? "every block was read back and compared" : why->msg,
+                          .job_id = j->id,
+                          .backup_id = j->stored.row.backup_id,
+                          .vm_id = j->stored.row.vm_id};
+
+    if (catalog_tx_begin(j->env->catalog, &tx, err) < 0)
+        return err->class;
+    if (j->bad_ranges &&
+        cat_verify_set_bad_ranges(j->env->catalog, j->id, j->bad_ranges, err) < 0)
+        return err->class;
+    /* A verification that could not be done says nothing about the backup. */
+    if ((ok || damaged) &&
+        cat_backup_set_verification(j->env->catalog, j->stored.row.job_id, &v, err) < 0)
+        return err->class;
+    if (cat_verify_finish(j->env->catalog, j->id, &f, err) < 0 || bus_emit(j->env, &e, err) < 0)
+        return err->class;
+    return catalog_tx_commit(&tx, err);
+}
+
+static void *
+verify_thread(void *arg)
+{
+    struct verify_job *j = arg;
+    struct err why = ERR_INIT, err = ERR_INIT;
+    struct progress_view view;
+
+    joblog_line(j->log, LOG_LEVEL_INFO, "verification of backup '%s'", j->stored.row.backup_id);
+    run(j, &why);
+    joblog_line(j->log, why.class ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s",
+                why.class ? why.msg : "verified");
+    live_view(j->live, &view);
+    if (cat_verify_set_progress(j->env->catalog, j->id, view.bytes.total, view.bytes.done, &err) <
+        0)
+        joblog_line(j->log, LOG_LEVEL_WARN, "store the progress: %s, ignoring", err.msg);
+    err_clear(&err);
+    if (store_outcome(j, &why, &err) < 0)
+        joblog_line(j->log, LOG_LEVEL_ERROR,
+                    "the outcome could not be stored: %s; the next start settles it", err.msg);
+    bus_wake(j->env->bus);
+    live_end(j->env->live, j->live);
+    job_free(j);
+    return NULL;
+}
+
+static int
+insert(struct verify_job *j, const char *requested_by, struct err *err)
+{
+    struct cat_verify row = {.id = j->id,
+                             .backup_id = j->stored.row.backup_id,
+                             .state = "pending",
+                             .current_phase = "pending",
+                             .requested_by = requested_by,
+                             .created_us = time_utc_us()};
+
+    for (size_t i = 0; i < j->stored.row.n_disks; i++)
+        row.bytes_total += j->stored.row.disks[i].size_bytes;
+    return cat_verify_insert(j->env->catalog, &row, err);
+}
+
+static int
+start(struct verify_job *j, const char *requested_by, struct err *err)
+{
+    size_t n = j->stored.row.n_disks;
+    struct live_disk *disks = xcalloc(n, sizeof *disks);
+    pthread_t thread;
+    int r;
+
+    for (size_t i = 0; i < n; i++)
+        disks[i] = (struct live_disk){.key = (uint32_t)j->stored.row.disks[i].device_key,
+                                      .size_bytes = j->stored.row.disks[i].size_bytes};
+    r = live_start(j->env->live, LIVE_VERIFY, j->id, disks, n, &j->live, err);
+    free(disks);
+    if (r < 0)
+        return r;
+    j->log = joblog_open(j->env, j->id);
+    r = insert(j, requested_by, err);
+    if (r >= 0) {
+        r = pthread_create(&thread, NULL, verify_thread, j);
+        if (r != 0)
+            r = err_errno(err, r, NULL, "start the job's thread");
+    }
+    if (r < 0) {
+        live_end(j->env->live, j->live);
+        return r;
+    }
+    pthread_detach(thread);
+    return 0;
+}
+
+int
+verify_start(struct job_env *env, const char *backup_id, const char *requested_by,
+             char ret_id[UUID_STR_SIZE], struct err *err)
+{
+    struct verify_job *j = xcalloc(1, sizeof *j);
+
+    j->env = env;
+    uuid_make(j->id);
+    /* Before the thread starts: it frees the job. */
+    memcpy(ret_id, j->id, UUID_STR_SIZE);
+    if (stored_open(env, backup_id, &j->stored, err) < 0) {
+        free(j);
+        return err->class;
+    }
+    if (start(j, requested_by, err) < 0) {
+        job_free(j);
+        return err->class;
+    }
+    return 0;
+}

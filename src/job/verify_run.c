@@ -1,0 +1,167 @@
+#include "job/verify_run.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "job/worker_run.h"
+
+static int
+open_readers(struct verify_run *v, struct err *err)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        struct verify_disk *d = &v->disks[i];
+        struct reader_spec s = {.job_id = v->job_id,
+                                .repo = v->repo,
+                                .locator = d->locator,
+                                .key = d->key,
+                                .size_bytes = d->size_bytes};
+
+        v->has_disk = true;
+        v->disk = d->key;
+        if (reader_open(v->env, &s, &d->reader, err) < 0)
+            return err->class;
+        d->direct = export_is_direct(d->reader.export);
+    }
+    v->has_disk = false;
+    return 0;
+}
+
+static int
+fill_disk(const struct verify_run *v, const struct verify_disk *d, struct worker_spec_disk *s,
+          struct err *err)
+{
+    CLEANUP_FREE char *name = xasprintf("%s.manifest", d->locator);
+    char path[REPO_PATH_SIZE];
+    struct worker_spec_layer *layer;
+
+    if (repo_path(v->repo, name, path, err) < 0)
+        return err->class;
+    s->key = d->key;
+    strncpy(s->disk_uuid, d->disk_uuid, sizeof s->disk_uuid - 1);
+    s->size_bytes = d->size_bytes;
+    s->source = xstrdup(export_uri(d->reader.export));
+    s->target = xstrdup(d->target);
+    s->layers = xcalloc(1, sizeof *s->layers);
+    s->n_layers = 1;
+    layer = &s->layers[0];
+    layer->manifest = xstrdup(path);
+    strncpy(layer->layer_id, d->layer_id, sizeof layer->layer_id - 1);
+    memcpy(layer->layer_root, d->layer_root, sizeof layer->layer_root);
+    s->has_content_root = d->has_content_root;
+    memcpy(s->content_root, d->content_root, sizeof s->content_root);
+    return 0;
+}
+
+static struct verify_disk *
+find(struct verify_run *v, uint32_t key)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (v->disks[i].key == key)
+            return &v->disks[i];
+    return NULL;
+}
+
+static void
+on_disk_done(struct verify_disk *d, const struct job_event *e)
+{
+    d->done = true;
+    d->bytes = e->bytes;
+    if (e->has_content_root && !d->has_content_root) {
+        memcpy(d->content_root, e->content_root, sizeof d->content_root);
+        d->has_content_root = true;
+    }
+}
+
+static void
+on_event(void *arg, const struct job_event *e)
+{
+    struct verify_run *v = arg;
+    struct verify_disk *d = e->has_disk ? find(v, e->disk) : NULL;
+
+    switch (e->type) {
+    case EVENT_PROGRESS:
+        if (v->on_progress)
+            v->on_progress(v->arg);
+        break;
+    case EVENT_BAD_RANGE:
+        joblog_line(v->log, LOG_LEVEL_ERROR,
+                    "damaged: disk device_key=%u offset=%llu length=%llu reason=%s", e->disk,
+                    (unsigned long long)e->offset, (unsigned long long)e->length,
+                    bad_range_to_str(e->bad_reason));
+        if (v->n_bad < VERIFY_BAD_RANGES_MAX)
+            v->bad[v->n_bad++] = (struct bad_range_item){
+                .key = e->disk, .offset = e->offset, .length = e->length, .reason = e->bad_reason};
+        break;
+    case EVENT_DISK_DONE:
+        if (d)
+            on_disk_done(d, e);
+        break;
+    case EVENT_WARNING:
+        joblog_line(v->log, LOG_LEVEL_WARN, "worker warning code=%s message='%s'", e->code,
+                    e->message);
+        break;
+    default:
+        break;
+    }
+}
+
+static int
+check_done(struct verify_run *v, struct err *err)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (!v->disks[i].done || !v->disks[i].has_content_root) {
+            v->has_disk = true;
+            v->disk = v->disks[i].key;
+            return err_set(err, ERR_PROTOCOL, "worker_protocol",
+                           "the worker reported success without finishing disk %u",
+                           v->disks[i].key);
+        }
+    return 0;
+}
+
+int
+verify_run(struct verify_run *v, struct err *err)
+{
+    CLEANUP_WORKER_SPEC struct worker_spec spec = {.attempt = v->attempt,
+                                                   .task = v->task,
+                                                   .limits = *v->limits,
+                                                   .deadlines = v->env->deadlines};
+    struct worker_job w = {.env = v->env,
+                           .live = v->live,
+                           .log = v->log,
+                           .spec = &spec,
+                           .on_event = on_event,
+                           .arg = v};
+    int r = open_readers(v, err);
+
+    strncpy(spec.job_id, v->job_id, sizeof spec.job_id - 1);
+    spec.disks = xcalloc(v->n, sizeof *spec.disks);
+    spec.n_disks = v->n;
+    for (size_t i = 0; r >= 0 && i < v->n; i++)
+        r = fill_disk(v, &v->disks[i], &spec.disks[i], err);
+    if (r >= 0) {
+        r = worker_run(&w, err);
+        v->has_disk = w.has_disk;
+        v->disk = w.disk;
+    }
+    if (r >= 0)
+        r = check_done(v, err);
+    for (size_t i = 0; i < v->n; i++)
+        reader_close(v->env, v->job_id, v->log, &v->disks[i].reader);
+    return r < 0 ? err->class : 0;
+}
+
+char *
+verify_bad_ranges_text(const struct verify_run *v)
+{
+    CLEANUP_JSON json_t *a = json_array();
+
+    for (size_t i = 0; i < v->n_bad; i++)
+        json_array_append_new(
+            a, json_pack("{s:I, s:I, s:I, s:s}", "device_key", (json_int_t)v->bad[i].key,
+                         "offset", (json_int_t)v->bad[i].offset, "length",
+                         (json_int_t)v->bad[i].length, "reason",
+                         bad_range_to_str(v->bad[i].reason)));
+    return json_line(a);
+}

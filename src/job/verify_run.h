@@ -1,0 +1,72 @@
+/* job/verify_run.h - reads layers back through a worker and compares.       Layer 3.  Blocking.
+ * Used by the backup job (before it may say `completed`) and by verification jobs. */
+#ifndef SENDENSE_JOB_VERIFY_RUN_H
+#define SENDENSE_JOB_VERIFY_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "job/env.h"
+#include "job/joblog.h"
+#include "job/live.h"
+#include "job/reader.h"
+#include "model/jobspec.h"
+#include "model/manifest.h"
+
+#define VERIFY_BAD_RANGES_MAX 100u
+
+struct verify_disk {
+    /* in */
+    uint32_t key;
+    const char *disk_uuid;
+    uint64_t size_bytes;
+    const char *locator;
+    const char *layer_id;
+    uint8_t layer_root[MANIFEST_HASH_SIZE];
+    bool has_content_root;
+    uint8_t content_root[MANIFEST_HASH_SIZE]; /* out when !has_content_root */
+    const char *target; /* restore: NBD URI to copy to; NULL = verify */
+    /* out */
+    bool direct; /* what was read came from the medium */
+    bool done;
+    struct byte_counters bytes;
+    /* private */
+    struct reader_export reader;
+};
+
+struct bad_range_item {
+    uint32_t key;
+    uint64_t offset, length;
+    enum bad_range reason;
+};
+
+struct verify_run {
+    const struct job_env *env;
+    const char *job_id;
+    uint32_t attempt;
+    enum worker_task task;
+    struct repo *repo;
+    struct live_job *live;
+    struct joblog *log;
+    struct verify_disk *disks;
+    size_t n;
+    const struct spec_limits *limits;
+    /* called for each progress event; NULL = not */
+    void (*on_progress)(void *arg);
+    void *arg;
+    /* out */
+    struct bad_range_item bad[VERIFY_BAD_RANGES_MAX];
+    size_t n_bad;
+    bool has_disk;
+    uint32_t disk; /* the one that failed */
+};
+
+/* Opens the readers, runs the worker, closes the readers.  ERR_CORRUPT "verification_failed". */
+int verify_run(struct verify_run *v, struct err *err);
+
+/* JSON array of the bad ranges, "[]" when none; caller frees. */
+char *verify_bad_ranges_text(const struct verify_run *v);
+
+#endif
