@@ -7,7 +7,7 @@
     "job_id, backup_id, vm_id, vm_name, repository_id, node_id, backup_type, state, "    \
     "current_phase, verification, readback, verified_us, seq, attempt, point_id, "       \
     "requested_by, job_token_hash, created_us, started_us, completed_us, error_code, "   \
-    "error_phase, error_disk, error_message, nbd_targets_string, client_identity"
+    "error_phase, error_disk, error_message, nbd_targets_string, client_identity, cleanup"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_backup, TEXT, job_id),
@@ -36,6 +36,7 @@ static const struct row_field fields[] = {
     ROW_FIELD(cat_backup, MESSAGE, error_message),
     ROW_FIELD(cat_backup, TEXT, nbd_targets_string),
     ROW_FIELD(cat_backup, TEXT, client_identity),
+    ROW_FIELD(cat_backup, TEXT, cleanup),
 };
 static const struct row_map map = ROW_MAP(cat_backup, fields);
 
@@ -67,7 +68,7 @@ insert_job(struct catalog *c, const struct cat_backup *b, struct err *err)
     if (stmt_open(&s, c,
                   "INSERT INTO backup_jobs (" COLUMNS
                   ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                   err) < 0)
         return err->class;
     row_bind(&s, &map, &row);

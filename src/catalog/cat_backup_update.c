@@ -79,7 +79,7 @@ cat_backup_finish(struct catalog *c, const char *job_id, const struct cat_finish
             &s, c,
             "UPDATE backup_jobs SET state = ?, current_phase = ?, completed_us = ?, "
             "error_code = ?, error_phase = ?, error_disk = ?, error_message = ?, "
-            "point_id = ?, job_token_hash = NULL WHERE job_id = ? "
+            "point_id = ?, cleanup = ?, job_token_hash = NULL WHERE job_id = ? "
             "AND state IN ('pending', 'running') AND (? IS NULL OR state = ?) "
             "AND ? IN ('completed', 'failed', 'cancelled')",
             err) < 0)
@@ -95,6 +95,7 @@ cat_backup_finish(struct catalog *c, const char *job_id, const struct cat_finish
         bind_text(&s, NULL);
     bind_message(&s, f->error_message);
     bind_text(&s, f->point_id);
+    bind_text(&s, f->cleanup);
     bind_text(&s, job_id);
     bind_text(&s, f->from);
     bind_text(&s, f->from);

@@ -32,6 +32,7 @@ struct cat_finish {
     const int64_t *error_disk; /* NULL = not about one disk */
     const char *error_message;
     const char *point_id; /* completed only */
+    const char *cleanup;  /* JSON text, NULL = none; backups only */
 };
 int cat_backup_finish(struct catalog *c, const char *job_id, const struct cat_finish *f,
                       struct err *err);

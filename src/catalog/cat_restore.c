@@ -5,7 +5,7 @@
 #define COLUMNS                                                                          \
     "id, backup_id, device_key, target_path, format, state, current_phase, "             \
     "bytes_total, "                                                                      \
-    "bytes_done, requested_by, created_us, started_us, completed_us, error_code, "       \
+    "bytes_done, bad_ranges, requested_by, created_us, started_us, completed_us, error_code, "       \
     "error_phase, error_message"
 
 static const struct row_field fields[] = {
@@ -18,6 +18,7 @@ static const struct row_field fields[] = {
     ROW_FIELD(cat_restore, TEXT, current_phase),
     ROW_FIELD(cat_restore, U64, bytes_total),
     ROW_FIELD(cat_restore, U64, bytes_done),
+    ROW_FIELD(cat_restore, TEXT, bad_ranges),
     ROW_FIELD(cat_restore, TEXT, requested_by),
     ROW_FIELD(cat_restore, I64, created_us),
     ROW_FIELD(cat_restore, OPT, started_us),
@@ -48,7 +49,7 @@ cat_restore_insert(struct catalog *c, const struct cat_restore *r, struct err *e
 
     if (stmt_open(&s, c,
                   "INSERT INTO restore_jobs (" COLUMNS ") "
-                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                   err) < 0)
         return err->class;
     row_bind(&s, &map, r);
@@ -164,6 +165,19 @@ cat_restore_set_progress(struct catalog *c, const char *id, uint64_t bytes_total
         return err->class;
     bind_u64(&s, bytes_total);
     bind_u64(&s, bytes_done);
+    bind_text(&s, id);
+    return stmt_exec_one(&s, "restore_not_found", "restore");
+}
+
+int
+cat_restore_set_bad_ranges(struct catalog *c, const char *id, const char *bad_ranges,
+                           struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c, "UPDATE restore_jobs SET bad_ranges = ? WHERE id = ?", err) < 0)
+        return err->class;
+    bind_text(&s, bad_ranges);
     bind_text(&s, id);
     return stmt_exec_one(&s, "restore_not_found", "restore");
 }

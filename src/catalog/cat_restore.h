@@ -16,6 +16,7 @@ struct cat_restore {
     const char *current_phase;
     uint64_t bytes_total;
     uint64_t bytes_done;
+    const char *bad_ranges; /* JSON text, NULL = none found so far */
     const char *requested_by;
     int64_t created_us;
     int64_t started_us;
@@ -50,6 +51,8 @@ int cat_restore_set_state(struct catalog *c, const char *id,
                           const struct cat_transition *t, struct err *err);
 int cat_restore_set_progress(struct catalog *c, const char *id, uint64_t bytes_total,
                              uint64_t bytes_done, struct err *err);
+int cat_restore_set_bad_ranges(struct catalog *c, const char *id, const char *bad_ranges,
+                               struct err *err);
 int cat_restore_finish(struct catalog *c, const char *id, const struct cat_finish *f,
                        struct err *err);
 

@@ -25,6 +25,29 @@ struct probe {
     size_t next; /* under lock */
 };
 
+static int
+count_data(void *arg, uint64_t off, uint64_t len, uint32_t flags, struct err *err)
+{
+    uint64_t *total = arg;
+
+    if (!(flags & LIBNBD_STATE_ZERO))
+        *total += len;
+    return 0;
+}
+
+/* How much of the disk may hold data: an upper bound for what a full will read and store.
+ */
+static int
+allocated(struct nbd_conn *c, uint64_t *ret, struct err *err)
+{
+    const struct nbd_conn_info *info = nbd_conn_info(c);
+
+    *ret = info->has_map ? 0 : info->size_bytes;
+    return info->has_map ? nbd_conn_extents(c, NBD_CONTEXT_MAP, 0, info->size_bytes,
+                                            count_data, ret, err)
+                         : 0;
+}
+
 static void
 probe_disk(const struct probe *p, size_t i)
 {
@@ -32,6 +55,7 @@ probe_disk(const struct probe *p, size_t i)
     struct nbd_conn_opts o = {.uri = p->q->disks[i].source_url,
                               .connect_s = p->q->deadlines.connect_s,
                               .io_s = p->q->deadlines.io_s,
+                              .want_map = true,
                               .cancel_fd = copy_stop_fd(p->stop)};
     CLEANUP_NBD_CONN struct nbd_conn *c = NULL;
     struct err err = ERR_INIT;
@@ -39,6 +63,8 @@ probe_disk(const struct probe *p, size_t i)
     res->key = p->q->disks[i].key;
     if (nbd_conn_open(&o, &c, &err) == 0 && nbd_conn_info(c)->size_bytes == 0)
         err_set(&err, ERR_INVALID, "source_empty", "the source has no bytes");
+    if (err.class == 0)
+        allocated(c, &res->allocated_bytes, &err);
     if (err.class < 0) {
         res->code = xstrdup(err.class == ERR_INVALID ? err.code : "source_unreachable");
         res->message = xstrdup(err.msg);

@@ -101,6 +101,7 @@ answer_disk(const json_t *j, struct probe_result *d, struct err *err)
     d->ok = jget_bool(&r, "ok");
     if (d->ok) {
         d->size_bytes = codec_range(&r, "size_bytes", 1, MANIFEST_DISK_SIZE_MAX);
+        d->allocated_bytes = codec_range(&r, "allocated_bytes", 0, d->size_bytes);
     } else {
         d->code = codec_code(&r, "code");
         d->message = codec_str(&r, "message", 0, EVENT_MESSAGE_MAX);
@@ -146,6 +147,7 @@ probe_answer_encode(const struct probe_answer *a)
         codec_put(d, "ok", json_boolean(s->ok));
         if (s->ok) {
             codec_put_u64(d, "size_bytes", s->size_bytes);
+            codec_put_u64(d, "allocated_bytes", s->allocated_bytes);
         } else {
             codec_put_str(d, "code", s->code);
             codec_put_text(d, "message", s->message ? s->message : "", EVENT_MESSAGE_MAX);

@@ -34,9 +34,10 @@ struct probe_answer {
     struct probe_result {
         uint32_t key;
         bool ok;
-        uint64_t size_bytes; /* ok */
-        char *code;          /* not ok */
-        char *message;       /* not ok */
+        uint64_t size_bytes;      /* ok */
+        uint64_t allocated_bytes; /* ok: what may hold data, at most size_bytes */
+        char *code;               /* not ok */
+        char *message;            /* not ok */
     } * disks;
     size_t n_disks;
 };

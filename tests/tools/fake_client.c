@@ -377,7 +377,7 @@ probe(const json_t *q)
     const json_t *disks = json_object_get(q, "disks");
     const char *url =
         json_string_value(json_object_get(json_array_get(disks, 0), "source_url"));
-    json_t *out = json_array(), *answer;
+    json_t *out, *answer;
     size_t i;
     json_t *d;
     char *line;
@@ -390,20 +390,22 @@ probe(const json_t *q)
         puts("what?");
         return 0;
     }
+    out = json_array();
     json_array_foreach(disks, i, d)
     {
         json_int_t key = json_integer_value(json_object_get(d, "key"));
 
         url = json_string_value(json_object_get(d, "source_url"));
         if (strstr(url, "other"))
-            key++;
+            key += 100;
         if (strstr(url, "bad"))
             json_array_append_new(out, json_pack("{s:I, s:b, s:s, s:s}", "key", key, "ok",
                                                  0, "code", "source_unreachable",
                                                  "message", "nobody there"));
         else
-            json_array_append_new(out, json_pack("{s:I, s:b, s:I}", "key", key, "ok", 1,
-                                                 "size_bytes", (json_int_t)1048576));
+            json_array_append_new(out, json_pack("{s:I, s:b, s:I, s:I}", "key", key, "ok",
+                                                 1, "size_bytes", (json_int_t)1048576,
+                                                 "allocated_bytes", (json_int_t)65536));
     }
     answer = json_pack("{s:i, s:o}", "v", 1, "disks", out);
     line = json_dumps(answer, JSON_COMPACT);
