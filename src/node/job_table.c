@@ -28,6 +28,8 @@ job_table_new(const struct job_table_options *opt)
     struct job_table *t = xcalloc(1, sizeof(*t));
 
     t->opt = *opt;
+    if (t->opt.keep_ended == 0)
+        t->opt.keep_ended = JOB_KEEP_MAX;
     pthread_mutex_init(&t->lock, NULL);
     return t;
 }
@@ -315,7 +317,7 @@ job_table_expire(struct job_table *t, uint64_t now_ns)
         i = oldest_ended_locked(t, &count, &bytes, &ended_ns);
         if (i == t->n)
             return;
-        if (count <= JOB_KEEP_MAX && bytes <= JOB_KEEP_BYTES_MAX &&
+        if (count <= t->opt.keep_ended && bytes <= JOB_KEEP_BYTES_MAX &&
             now_ns < ended_ns + JOB_KEEP_NS)
             return;
         forget_locked(t, i);

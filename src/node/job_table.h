@@ -20,7 +20,8 @@ struct job_table;
 
 struct job_table_options {
     struct client_job_options job;
-    unsigned max_jobs; /* clients at the same time */
+    unsigned max_jobs;   /* clients at the same time */
+    unsigned keep_ended; /* 0 = JOB_KEEP_MAX */
 };
 
 struct job_table *
