@@ -135,7 +135,7 @@ run(int argc, char *const *argv, struct cli *c, struct err *err)
     read_common_options(c);
     r = check_words(c, err);
     if (r == 0 && c->cmd->needs_hub)
-        r = hub_open(c, true, err);
+        r = hub_open(c, HUB_TOKEN_NEEDED, err);
     return r < 0 ? r : c->cmd->run(c, err);
 }
 

@@ -97,14 +97,11 @@ cmd_login(struct cli *c, struct err *err)
 
     r = cli_config_path(&path, err);
     if (r == 0)
-        r = hub_open(c, false, err);
+        r = hub_open(c, HUB_TOKEN_GIVEN, err);
     if (r < 0)
         return r;
-    /* A stored token is not reused: whoever logs in wants to give one. */
-    if (!c->args.value[OPT_TOKEN_FILE] && !getenv("SENDENSE_TOKEN_FILE")) {
-        secret_free(take_ptr(&c->hub.token));
+    if (!c->hub.token)
         r = read_token(c, &c->hub.token, err);
-    }
     if (r == 0)
         r = check_token(c->hub.token, err);
     if (r == 0)

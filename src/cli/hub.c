@@ -17,20 +17,6 @@
              */
 
 static int
-load_token(struct hub *h, const char *file, struct cli_config *stored, bool same_hub,
-           struct err *err)
-{
-    if (file) {
-        if (secret_from_file(file, &h->token, err) < 0)
-            return err_prefix(err, "read the token");
-        return 0;
-    }
-    if (same_hub)
-        h->token = take_ptr(&stored->token);
-    return 0;
-}
-
-static int
 no_token(const struct hub *h, const struct cli_config *stored, struct err *err)
 {
     if (stored->token)
@@ -68,15 +54,34 @@ option_or_env(const struct cli *c, enum cli_opt_id id, const char *env)
     return v && *v ? v : NULL;
 }
 
+/* HUB_TOKEN_NEEDED when there is none is an error of its own. */
+static int
+load_token(struct cli *c, enum hub_token which, struct cli_config *stored, bool same_hub,
+           struct err *err)
+{
+    const char *file = option_or_env(c, OPT_TOKEN_FILE, "SENDENSE_TOKEN_FILE");
+    struct hub *h = &c->hub;
+
+    if (which == HUB_TOKEN_NONE)
+        return 0;
+    if (file && secret_from_file(file, &h->token, err) < 0)
+        return err_prefix(err, "read the token");
+    if (which == HUB_TOKEN_GIVEN)
+        return 0;
+    if (!file && same_hub)
+        h->token = take_ptr(&stored->token);
+    return h->token ? hub_check_exposed(h, err) : no_token(h, stored, err);
+}
+
 int
-hub_open(struct cli *c, bool needs_token, struct err *err)
+hub_open(struct cli *c, enum hub_token which, struct err *err)
 {
     const char *url = option_or_env(c, OPT_URL, "SENDENSE_URL");
-    const char *file = option_or_env(c, OPT_TOKEN_FILE, "SENDENSE_TOKEN_FILE");
+    bool has_file = option_or_env(c, OPT_TOKEN_FILE, "SENDENSE_TOKEN_FILE") != NULL;
     CLEANUP_CONFIG struct cli_config stored = {0};
     struct hub *h = &c->hub;
     bool same_hub;
-    int r = load_stored(!needs_token || (url && file), &stored, err);
+    int r = load_stored(which != HUB_TOKEN_NEEDED || (url && has_file), &stored, err);
 
     if (r < 0)
         return r;
@@ -89,11 +94,7 @@ hub_open(struct cli *c, bool needs_token, struct err *err)
     h->insecure_http =
         c->args.value[OPT_INSECURE_HTTP] || (same_hub && stored.insecure_http);
     h->cancel_fd = c->io->signal_fd;
-    r = load_token(h, file, &stored, same_hub, err);
-    if (r == 0 && needs_token && !h->token)
-        r = no_token(h, &stored, err);
-    if (r == 0 && h->token && needs_token)
-        r = hub_check_exposed(h, err);
+    r = load_token(c, which, &stored, same_hub, err);
     return r < 0 ? r : http_client_new(&h->http, err);
 }
 

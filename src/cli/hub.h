@@ -21,10 +21,17 @@ struct hub {
     bool insecure_http;
 };
 
+enum hub_token {
+    HUB_TOKEN_NONE,  /* the command sends none */
+    HUB_TOKEN_GIVEN, /* of --token-file or environment, if any: not checked for the way it
+                        takes */
+    HUB_TOKEN_NEEDED, /* given or stored, else ERR_AUTH "not_logged_in" */
+};
+
 /* Finds url and token: option, then environment, then the stored login.  The stored token
- * goes to the stored url only.  Without a token: ERR_AUTH "not_logged_in" when
- * @needs_token. */
-int hub_open(struct cli *c, bool needs_token, struct err *err);
+ * goes to the stored url only.  HUB_TOKEN_NEEDED: ERR_AUTH "insecure_http" as
+ * hub_check_exposed(). */
+int hub_open(struct cli *c, enum hub_token which, struct err *err);
 void hub_done(struct hub *h);
 
 /* ERR_AUTH "insecure_http" when the token would go in clear to another machine. */

@@ -227,6 +227,8 @@ cli_args_resolve(struct cli_args *a, const struct cli_cmd **ret_cmd, struct err 
     n_taken = cmd->verb ? 2 : 1;
     a->n_words -= n_taken;
     memmove(a->words, a->words + n_taken, a->n_words * sizeof(a->words[0]));
+    for (unsigned i = a->n_words; i < CLI_POSITIONAL_MAX; i++)
+        a->words[i] = NULL; /* a missing word reads as NULL, not as the verb */
     if (a->n_words < cmd->min_args || a->n_words > cmd->max_args)
         return err_set(err, ERR_INVALID, "usage", "usage: sendense %s%s%s%s%s", cmd->noun,
                        cmd->verb ? " " : "", cmd->verb ? cmd->verb : "",

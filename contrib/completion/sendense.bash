@@ -1,0 +1,109 @@
+# bash completion of sendense; made by `sendense completion bash`.
+# shellcheck shell=bash
+_sendense() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local noun='' verb='' words='' i
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --output | -o | --url | --token-file | --disk | --node | --vm-id | --repo | --rate | --timeout | --vm | --status | --to | --format | --scope | --expires-in | --after) ((i++)) ;;
+        -*) ;;
+        *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
+        esac
+    done
+    case $prev in
+    --output | -o)
+        mapfile -t COMPREPLY < <(compgen -W 'table json jsonl' -- "$cur")
+        return
+        ;;
+    --url)
+        return
+        ;;
+    --token-file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --disk)
+        return
+        ;;
+    --node)
+        return
+        ;;
+    --vm-id)
+        return
+        ;;
+    --repo)
+        return
+        ;;
+    --rate)
+        return
+        ;;
+    --timeout)
+        return
+        ;;
+    --vm)
+        return
+        ;;
+    --status)
+        mapfile -t COMPREPLY < <(compgen -W 'pending running completed failed cancelled' -- "$cur")
+        return
+        ;;
+    --to)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --format)
+        mapfile -t COMPREPLY < <(compgen -W 'raw qcow2' -- "$cur")
+        return
+        ;;
+    --scope)
+        mapfile -t COMPREPLY < <(compgen -W 'read operate restore admin' -- "$cur")
+        return
+        ;;
+    --expires-in)
+        return
+        ;;
+    --after)
+        return
+        ;;
+    esac
+    case $noun,$verb in
+    ,) words='login repo node vm backup restore token events version completion help --help --version' ;;
+    login,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
+    repo,) words='add ls show import' ;;
+    repo,add) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    repo,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    repo,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    repo,import) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    node,) words='ls' ;;
+    node,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    vm,) words='add ls show rm' ;;
+    vm,add) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --disk --node' ;;
+    vm,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    vm,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
+    vm,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
+    backup,) words='run ls show log verify rm cancel' ;;
+    backup,run) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --repo --no-verify --rate --wait --timeout' ;;
+    backup,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --repo --vm --status' ;;
+    backup,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --timeout' ;;
+    backup,log) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -f --follow' ;;
+    backup,verify) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --no-wait --timeout' ;;
+    backup,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -y --yes' ;;
+    backup,cancel) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    restore,) words='disk ls show cancel' ;;
+    restore,disk) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --disk --wait --no-wait --timeout --to --format' ;;
+    restore,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    restore,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --timeout' ;;
+    restore,cancel) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    token,) words='create ls revoke' ;;
+    token,create) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --scope --expires-in' ;;
+    token,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    token,revoke) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    events,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -f --follow --after --progress" ;;
+    version,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
+    completion,) words='bash zsh fish'" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
+    help,) words='login repo node vm backup restore token events version completion help'" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -F _sendense sendense
