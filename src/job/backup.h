@@ -2,8 +2,8 @@
  *
  * One thread per running backup walks the steps of ARCHITECTURE.md "life of a backup":
  * backup_start.c (checks, row) -> backup_prepare.c (layers, manifests, ports, exports) ->
- * backup_transfer.c (node job, events) -> backup_commit.c (stop, seal, verify, point, catalog);
- * on failure backup_undo.c. */
+ * backup_transfer.c (node job, events) -> backup_commit.c (stop, seal, verify, point,
+ * catalog); on failure backup_undo.c. */
 #ifndef SENDENSE_JOB_BACKUP_H
 #define SENDENSE_JOB_BACKUP_H
 
@@ -28,19 +28,20 @@ struct backup_request {
 
 /* What a refusal has to say beyond its message. */
 struct backup_refusal {
-    char backup_id[NAMING_BACKUP_ID_SIZE]; /* of the job that runs, or that failed; "" = none */
+    char backup_id[NAMING_BACKUP_ID_SIZE]; /* of the job that runs, or that failed; "" =
+                                              none */
     struct cat_vms candidates;             /* vm_ambiguous; caller: cat_vms_done */
 };
 
-/* Checks what can be checked without side effects, makes the job, and waits until its exports are
- * up (or BACKUP_PREPARE_TIMEOUT_S; the job goes on).  ERR_NOT_FOUND "vm_not_found",
- * "repository_not_found"; ERR_EXISTS "vm_ambiguous", "backup_running"; ERR_INVALID
- * "vm_without_disks"; ERR_IO "source_unreachable"; ERR_UNAVAILABLE "node_unreachable",
- * "repository_unavailable"; ERR_NO_SPACE "repo_full"; a job that failed while it was prepared:
- * its own error, with refusal->backup_id set. */
+/* Checks what can be checked without side effects, makes the job, and waits until its
+ * exports are up (or BACKUP_PREPARE_TIMEOUT_S; the job goes on).  ERR_NOT_FOUND
+ * "vm_not_found", "repository_not_found"; ERR_EXISTS "vm_ambiguous", "backup_running";
+ * ERR_INVALID "vm_without_disks"; ERR_IO "source_unreachable"; ERR_UNAVAILABLE
+ * "node_unreachable", "repository_unavailable"; ERR_NO_SPACE "repo_full"; a job that
+ * failed while it was prepared: its own error, with refusal->backup_id set. */
 int backup_start(struct job_env *env, const struct backup_request *req,
-                 char ret_backup_id[NAMING_BACKUP_ID_SIZE], struct backup_refusal *refusal,
-                 struct err *err);
+                 char ret_backup_id[NAMING_BACKUP_ID_SIZE],
+                 struct backup_refusal *refusal, struct err *err);
 
 /* Idempotent.  ERR_NOT_FOUND "backup_not_found", ERR_EXISTS "not_running". */
 int backup_cancel(struct job_env *env, const char *backup_id, struct err *err);
@@ -48,5 +49,8 @@ int backup_cancel(struct job_env *env, const char *backup_id, struct err *err);
 /* Point, manifests, layers, rows.  ERR_EXISTS "backup_running", "has_children". */
 int backup_delete(struct job_env *env, const char *backup_id, const char *actor,
                   struct err *err);
+/* Ends a deletion that a crash cut off.  By recovery; a job that is gone already is fine.
+ */
+int backup_delete_finish(struct job_env *env, const char *job_id, struct err *err);
 
 #endif

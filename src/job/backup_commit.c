@@ -1,5 +1,5 @@
-/* The end of a good backup: exports stopped, manifests sealed, everything read back, the point
- * written (the commit), the catalog told. */
+/* The end of a good backup: exports stopped, manifests sealed, everything read back, the
+ * point written (the commit), the catalog told. */
 #include "job/backup_priv.h"
 
 #include <poll.h>
@@ -22,7 +22,8 @@
 static struct cat_disk_ref
 ref(const struct backup_job *b, const struct bdisk *d)
 {
-    return (struct cat_disk_ref){.job_id = b->row.job_id, .disk_index = d->row->disk_index};
+    return (struct cat_disk_ref){.job_id = b->row.job_id,
+                                 .disk_index = d->row->disk_index};
 }
 
 int
@@ -45,9 +46,10 @@ backup_stop_exports(struct backup_job *b, struct err *err)
                            "qemu-nbd of disk %lld had ended before it was stopped",
                            (long long)d->row->device_key);
         joblog_line(b->log, LOG_LEVEL_INFO,
-                    "disk device_key=%lld export stopped in %u ms%s, port %u free, image unlocked",
-                    (long long)d->row->device_key, res.took_ms, res.kill ? " by KILL" : "",
-                    d->port);
+                    "disk device_key=%lld export stopped in %u ms%s, port %u free, image "
+                    "unlocked",
+                    (long long)d->row->device_key, res.took_ms,
+                    res.kill ? " by KILL" : "", d->port);
         export_free(d->export);
         d->export = NULL;
         journal_released(b->env, b->row.job_id, &d->res_export);
@@ -72,9 +74,10 @@ backup_seal(struct backup_job *b, struct err *err)
         if (manifest_in_seal(b->manifests, key, d->layer_root, &d->records, err) < 0)
             return err->class;
         if (memcmp(d->layer_root, d->client_root, sizeof d->layer_root) != 0)
-            return err_set(err, ERR_CORRUPT, "manifest_root_mismatch",
-                           "the manifest of disk %u that arrived is not the one the client made",
-                           key);
+            return err_set(
+                err, ERR_CORRUPT, "manifest_root_mismatch",
+                "the manifest of disk %u that arrived is not the one the client made",
+                key);
         if (layer_sync(b->repo, d->row->locator, err) < 0 ||
             layer_stored_bytes(b->repo, d->row->locator, &d->stored, err) < 0)
             return err_prefix(err, "make layer '%s' durable", d->row->locator);
@@ -93,7 +96,8 @@ verify_failed(struct backup_job *b, const struct verify_run *v, struct err *err)
     err_prefix(err, "read-back");
 }
 
-/* `completed` means verified: every block that this backup wrote is read again and compared. */
+/* `completed` means verified: every block that this backup wrote is read again and
+ * compared. */
 int
 backup_verify(struct backup_job *b, struct err *err)
 {
@@ -189,8 +193,8 @@ fill_point(const struct backup_job *b, struct point *p)
         fill_point_disk(&b->disks[i], &p->disks[i]);
 }
 
-/* A catalog that is busy or full is tried again for as long as the hub runs: the backup exists,
- * so `failed` would be a lie and silence would leave the job without an end. */
+/* A catalog that is busy or full is tried again for as long as the hub runs: the backup
+ * exists, so `failed` would be a lie and silence would leave the job without an end. */
 static int
 store_completed(struct backup_job *b, const struct point *p, struct err *err)
 {
@@ -225,8 +229,8 @@ backup_commit(struct backup_job *b, struct err *err)
     FAILPOINT(POINT_INTENT);
     if (repo_put(b->repo, b->point_name, text, strlen(text), err) < 0)
         return err_prefix(err, "write point '%s'", b->point_name);
-    /* The commit is done: from here on nothing may fail the backup; a catalog that cannot be
-     * written is caught up from the point by the next start. */
+    /* The commit is done: from here on nothing may fail the backup; a catalog that cannot
+     * be written is caught up from the point by the next start. */
     b->committed = true;
     FAILPOINT(POINT_DURABLE);
     return store_completed(b, &p, err);

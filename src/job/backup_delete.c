@@ -1,6 +1,6 @@
-/* Deleting a backup: the point's JSON first (from then on the backup does not exist), then the
- * files, then the rows.  A crash in between leaves layers without a point, which the next start
- * sweeps, and a completed row without a point, which it removes (job/recover.c). */
+/* Deleting a backup: the point's JSON first (from then on the backup does not exist),
+ * then the files, then the rows.  The deletion is journalled, so that one that a crash
+ * cut off is finished by the next start (job/recover.c). */
 #include "job/backup.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "catalog/cat_backup.h"
 #include "job/bus.h"
-#include "job/live.h"
+#include "job/journal.h"
 #include "job/pins.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
@@ -26,8 +26,8 @@ check(struct job_env *env, const struct cat_backup *row, struct err *err)
         return err->class;
     if (child)
         return err_set(err, ERR_EXISTS, "has_children",
-                       "backup '%s' stands on layers of '%s': delete that one first", child,
-                       row->backup_id);
+                       "backup '%s' stands on layers of '%s': delete that one first",
+                       child, row->backup_id);
     return 0;
 }
 
@@ -45,34 +45,70 @@ remove_rows(struct job_env *env, const struct cat_backup *row, const char *actor
                           .actor = actor};
 
     if (catalog_tx_begin(env->catalog, &tx, err) < 0 ||
-        cat_backup_delete(env->catalog, row->job_id, err) < 0 || bus_emit(env, &e, err) < 0)
+        cat_backup_delete(env->catalog, row->job_id, err) < 0 ||
+        bus_emit(env, &e, err) < 0 || catalog_tx_commit(&tx, err) < 0)
         return err->class;
-    return catalog_tx_commit(&tx, err);
+    bus_wake(env->bus);
+    return 0;
+}
+
+/* Journalled before the first file goes: a deletion that was cut off is finished by the
+ * next start, so a row never outlives its files. */
+static int
+remove_all(struct job_env *env, const struct cat_backup *row, const char *actor,
+           struct err *err)
+{
+    CLEANUP_FREE char *point = point_files_name(row->vm_id, row->seq);
+    CLEANUP_FREE char *key = xasprintf("%s:%s", row->repository_id, point);
+    struct repo *repo = NULL;
+    int64_t res = 0;
+
+    if (repo_set_get(env, row->repository_id, &repo, err) < 0 ||
+        journal_intent(env, row->job_id, RES_DELETE, key, &res, err) < 0 ||
+        point_files_remove(repo, row, err) < 0 || remove_rows(env, row, actor, err) < 0)
+        return err->class;
+    journal_released(env, row->job_id, &res);
+    return 0;
 }
 
 int
-backup_delete(struct job_env *env, const char *backup_id, const char *actor, struct err *err)
+backup_delete_finish(struct job_env *env, const char *job_id, struct err *err)
 {
     struct cat_backup row = {0};
     struct repo *repo = NULL;
-    bool pinned = false;
+    int r;
+
+    if (cat_backup_get_by_job(env->catalog, job_id, &row, err) < 0) {
+        if (err->class != ERR_NOT_FOUND)
+            return err->class;
+        err_clear(err);
+        return 0;
+    }
+    r = repo_set_get(env, row.repository_id, &repo, err);
+    if (r >= 0)
+        r = point_files_remove(repo, &row, err);
+    if (r >= 0)
+        r = remove_rows(env, &row, "recovery", err);
+    cat_backup_done(&row);
+    return r < 0 ? err->class : 0;
+}
+
+int
+backup_delete(struct job_env *env, const char *backup_id, const char *actor,
+              struct err *err)
+{
+    struct cat_backup row = {0};
     int r;
 
     if (cat_backup_get(env->catalog, backup_id, &row, err) < 0)
         return err->class;
     r = check(env, &row, err);
-    if (r >= 0) {
-        r = pins_claim(backup_id, err);
-        pinned = r >= 0;
-    }
-    if (r >= 0 && strcmp(row.state, "completed") == 0)
-        r = repo_set_get(env, row.repository_id, &repo, err);
-    if (r >= 0 && repo)
-        r = point_files_remove(repo, &row, err);
-    if (r >= 0)
-        r = remove_rows(env, &row, actor, err);
-    if (pinned)
+    if (r >= 0 && (r = pins_claim(backup_id, err)) >= 0) {
+        /* A job that failed has no files any more, but what its undo could not remove. */
+        r = strcmp(row.state, "completed") == 0 ? remove_all(env, &row, actor, err)
+                                                : remove_rows(env, &row, actor, err);
         pins_unclaim(backup_id);
+    }
     cat_backup_done(&row);
     return r < 0 ? err->class : 0;
 }

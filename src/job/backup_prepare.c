@@ -1,5 +1,5 @@
-/* Steps before the transfer: layer, manifest, port and export of each disk.  Each thing is
- * journalled before it exists (job/journal.h). */
+/* Steps before the transfer: layer, manifest, port and export of each disk.  Each thing
+ * is journalled before it exists (job/journal.h). */
 #include "job/backup_priv.h"
 
 #include <string.h>
@@ -13,20 +13,23 @@
 #include "store/layer.h"
 #include "store/ports.h"
 
-/* qemu-nbd may lose a port between our bind test and its own bind; then the next one is tried. */
+/* qemu-nbd may lose a port between our bind test and its own bind; then the next one is
+ * tried. */
 #define PORT_TRIES 16
 
 static struct cat_disk_ref
 ref(const struct backup_job *b, const struct bdisk *d)
 {
-    return (struct cat_disk_ref){.job_id = b->row.job_id, .disk_index = d->row->disk_index};
+    return (struct cat_disk_ref){.job_id = b->row.job_id,
+                                 .disk_index = d->row->disk_index};
 }
 
 static int
 make_layer(struct backup_job *b, struct bdisk *d, struct err *err)
 {
     CLEANUP_FREE char *key = backup_res_key(b, d->row->locator);
-    struct repo_layer_spec spec = {.locator = d->row->locator, .size_bytes = d->row->size_bytes};
+    struct repo_layer_spec spec = {.locator = d->row->locator,
+                                   .size_bytes = d->row->size_bytes};
 
     if (journal_intent(b->env, b->row.job_id, RES_LAYER, key, &d->res_layer, err) < 0)
         return err->class;
@@ -48,7 +51,8 @@ make_manifest(struct backup_job *b, struct bdisk *d, struct err *err)
     if (manifest_id_from_str(d->row->layer_id, h.layer_id) < 0 ||
         manifest_id_from_str(d->row->disk_uuid, h.disk_uuid) < 0)
         return err_set(err, ERR_INTERNAL, NULL, "layer or disk id is no UUID");
-    if (journal_intent(b->env, b->row.job_id, RES_MANIFEST, key, &d->res_manifest, err) < 0)
+    if (journal_intent(b->env, b->row.job_id, RES_MANIFEST, key, &d->res_manifest, err) <
+        0)
         return err->class;
     FAILPOINT(MANIFEST_INTENT);
     if (repo_path(b->repo, name, path, err) < 0 ||
@@ -74,7 +78,8 @@ take_port(struct backup_job *b, struct bdisk *d, struct err *err)
     if (journal_held(b->env, b->row.job_id, d->res_port, NULL, err) < 0)
         return err->class;
     FAILPOINT(PORT_HELD);
-    return cat_backup_disk_set_state(b->env->catalog, ref(b, d), "port_allocated", NULL, err);
+    return cat_backup_disk_set_state(b->env->catalog, ref(b, d), "port_allocated", NULL,
+                                     err);
 }
 
 static int
@@ -88,14 +93,15 @@ start_export(struct backup_job *b, struct bdisk *d, struct err *err)
 
     naming_export_make(d->export_name);
     naming_description(b->row.job_id, (uint32_t)d->row->device_key, description);
-    if (journal_intent(b->env, b->row.job_id, RES_EXPORT, d->export_name, &d->res_export, err) <
-        0)
+    if (journal_intent(b->env, b->row.job_id, RES_EXPORT, d->export_name, &d->res_export,
+                       err) < 0)
         return err->class;
     FAILPOINT(EXPORT_INTENT);
     if (layer_export_rw(b->repo, d->row->locator, &spec, &d->export, err) < 0)
         return err->class;
     FAILPOINT(EXPORT_STARTED);
-    if (journal_held(b->env, b->row.job_id, d->res_export, export_identity(d->export), err) < 0)
+    if (journal_held(b->env, b->row.job_id, d->res_export, export_identity(d->export),
+                     err) < 0)
         return err->class;
     FAILPOINT(EXPORT_READY);
     return 0;
@@ -112,9 +118,10 @@ make_export(struct backup_job *b, struct bdisk *d, struct err *err)
         if (start_export(b, d, err) >= 0)
             break;
         if (strcmp(err->code, "port_in_use") != 0 || i == PORT_TRIES)
-            return err_prefix(err, "export layer '%s' on port %u", d->row->locator, d->port);
-        joblog_line(b->log, LOG_LEVEL_WARN, "port %u was taken by another program, trying the next",
-                    d->port);
+            return err_prefix(err, "export layer '%s' on port %u", d->row->locator,
+                              d->port);
+        joblog_line(b->log, LOG_LEVEL_WARN,
+                    "port %u was taken by another program, trying the next", d->port);
         err_clear(err);
         journal_released(b->env, b->row.job_id, &d->res_export);
         port_release(b->env->ports, d->port, b->row.job_id);
@@ -123,14 +130,16 @@ make_export(struct backup_job *b, struct bdisk *d, struct err *err)
     e = (struct cat_disk_export){
         .port = d->port, .name = d->export_name, .pid = export_pid(d->export)};
     if (cat_backup_disk_set_export(b->env->catalog, ref(b, d), &e, err) < 0 ||
-        cat_backup_disk_set_state(b->env->catalog, ref(b, d), "qemu_started", NULL, err) < 0)
+        cat_backup_disk_set_state(b->env->catalog, ref(b, d), "qemu_started", NULL, err) <
+            0)
         return err->class;
     joblog_line(b->log, LOG_LEVEL_INFO,
                 "disk index=%lld device_key=%lld port=%u export=%s file='%s.qcow2' "
                 "qemu_nbd_pid=%d size_bytes=%llu read=%s reason=%s",
                 (long long)d->row->disk_index, (long long)d->row->device_key, d->port,
                 d->export_name, d->row->locator, (int)export_pid(d->export),
-                (unsigned long long)d->row->size_bytes, d->row->read_mode, d->row->reason);
+                (unsigned long long)d->row->size_bytes, d->row->read_mode,
+                d->row->reason);
     return 0;
 }
 
@@ -141,7 +150,8 @@ publish_targets(struct backup_job *b, struct err *err)
     CLEANUP_FREE char *text = NULL;
 
     for (size_t i = 0; i < b->n; i++)
-        targets_add(&t, (uint32_t)b->disks[i].row->device_key, export_uri(b->disks[i].export));
+        targets_add(&t, (uint32_t)b->disks[i].row->device_key,
+                    export_uri(b->disks[i].export));
     text = targets_build(&t);
     joblog_line(b->log, LOG_LEVEL_INFO, "nbd_targets_string=%s", text);
     return cat_backup_set_targets(b->env->catalog, b->row.job_id, text, err);
@@ -161,7 +171,8 @@ backup_prepare(struct backup_job *b, struct err *err)
 
         b->bad_disk = (int64_t)i;
         if (live_cancelled(b->live))
-            return err_set(err, ERR_CANCELLED, "cancelled", "cancelled while it was prepared");
+            return err_set(err, ERR_CANCELLED, "cancelled",
+                           "cancelled while it was prepared");
         if (make_layer(b, d, err) < 0 || make_manifest(b, d, err) < 0 ||
             make_export(b, d, err) < 0)
             return err->class;

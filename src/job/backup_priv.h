@@ -56,16 +56,17 @@ struct backup_job {
     int64_t res_node_job;
     int64_t res_point;
     char *point_name; /* in the repository; NULL until it may exist */
-    int64_t time_us;       /* the moment that the point shows */
+    int64_t time_us;  /* the moment that the point shows */
     enum readback readback;
     enum verification verification;
-    const char *phase;     /* literal; where the job is, for its error */
-    int64_t bad_disk;      /* index of the disk that failed, -1 = not about one */
-    bool committed;        /* the point is durable: the files are the repository's */
+    const char *phase; /* literal; where the job is, for its error */
+    int64_t bad_disk;  /* index of the disk that failed, -1 = not about one */
+    bool committed;    /* the point is durable: the files are the repository's */
 };
 
 void backup_phase(struct backup_job *b, const char *phase);
-struct bdisk *backup_disk(struct backup_job *b, uint32_t key); /* NULL = not of this job */
+struct bdisk *backup_disk(struct backup_job *b,
+                          uint32_t key); /* NULL = not of this job */
 char *backup_res_key(const struct backup_job *b, const char *name); /* "REPO:name" */
 
 int backup_prepare(struct backup_job *b, struct err *err);
@@ -75,8 +76,8 @@ int backup_seal(struct backup_job *b, struct err *err);
 int backup_verify(struct backup_job *b, struct err *err);
 int backup_commit(struct backup_job *b, struct err *err);
 
-/* Removes all that the job made; keeps journal entries of what could not be removed.  Fills
- * *ret_cleanup with JSON text {released[], left[]}; caller frees. */
+/* Removes all that the job made; keeps journal entries of what could not be removed.
+ * Fills *ret_cleanup with JSON text {released[], left[]}; caller frees. */
 void backup_undo(struct backup_job *b, char **ret_cleanup);
 
 void backup_job_free(struct backup_job *b);

@@ -57,12 +57,16 @@ backup_job_free(struct backup_job *b)
 static int
 begin(struct backup_job *b, struct err *err)
 {
-    struct cat_transition t = {
-        .from = "pending", .to = "running", .phase = "preparing", .started_us = time_utc_us()};
+    struct cat_transition t = {.from = "pending",
+                               .to = "running",
+                               .phase = "preparing",
+                               .started_us = time_utc_us()};
 
     b->row.started_us = t.started_us;
-    joblog_line(b->log, LOG_LEVEL_INFO, "backup '%s' of vm '%s' (%s) into repository %s, %zu disks",
-                b->row.backup_id, b->row.vm_name, b->row.vm_id, b->row.repository_id, b->n);
+    joblog_line(b->log, LOG_LEVEL_INFO,
+                "backup '%s' of vm '%s' (%s) into repository %s, %zu disks",
+                b->row.backup_id, b->row.vm_name, b->row.vm_id, b->row.repository_id,
+                b->n);
     return cat_backup_set_state(b->env->catalog, b->row.job_id, &t, err);
 }
 
@@ -78,7 +82,8 @@ blame_full_repository(struct backup_job *b, struct err *why)
     if (why->class == ERR_NO_SPACE || space.free_bytes < (1u << 20)) {
         why->class = ERR_NO_SPACE;
         err_recode(why, "repo_full");
-        err_prefix(why, "the repository at '%s' is full (%llu bytes free): make room or use "
+        err_prefix(why,
+                   "the repository at '%s' is full (%llu bytes free): make room or use "
                    "another repository",
                    repo_folder(b->repo), (unsigned long long)space.free_bytes);
     }
@@ -89,7 +94,8 @@ finish_failed(struct backup_job *b, struct err *why)
 {
     CLEANUP_FREE char *cleanup = NULL;
     struct outcome_failure f = {
-        .state = why->class == ERR_CANCELLED || live_cancelled(b->live) ? "cancelled" : "failed",
+        .state = why->class == ERR_CANCELLED || live_cancelled(b->live) ? "cancelled"
+                                                                        : "failed",
         .phase = b->phase,
         .bad_disk = b->bad_disk};
     struct err err = ERR_INIT;
@@ -101,14 +107,15 @@ finish_failed(struct backup_job *b, struct err *why)
     } else {
         blame_full_repository(b, why);
     }
-    joblog_line(b->log, LOG_LEVEL_ERROR, "%s in phase %s: %s (%s)", f.state, f.phase, why->msg,
-                why->code);
+    joblog_line(b->log, LOG_LEVEL_ERROR, "%s in phase %s: %s (%s)", f.state, f.phase,
+                why->msg, why->code);
     live_set_phase(b->live, "cleanup");
     backup_undo(b, &cleanup);
     f.cleanup = cleanup;
     if (outcome_failed(b->env, &b->row, &f, why, &err) < 0)
         joblog_line(b->log, LOG_LEVEL_ERROR,
-                    "the outcome could not be stored: %s; the next start settles it", err.msg);
+                    "the outcome could not be stored: %s; the next start settles it",
+                    err.msg);
 }
 
 void *
@@ -135,9 +142,11 @@ backup_thread(void *arg)
         joblog_line(b->log, LOG_LEVEL_INFO, "completed, verified (%s)",
                     readback_to_str(b->readback));
     else if (b->committed)
-        joblog_line(b->log, LOG_LEVEL_ERROR,
-                    "the point is durable but the catalog was not told: %s; the next start of "
-                    "the hub does it", err.msg);
+        joblog_line(
+            b->log, LOG_LEVEL_ERROR,
+            "the point is durable but the catalog was not told: %s; the next start of "
+            "the hub does it",
+            err.msg);
     else
         finish_failed(b, &err);
     port_release_all(b->env->ports, b->row.job_id);

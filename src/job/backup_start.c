@@ -1,5 +1,5 @@
-/* Starting a backup: everything that can be checked without side effects, then the row, then the
- * thread. */
+/* Starting a backup: everything that can be checked without side effects, then the row,
+ * then the thread. */
 #include "job/backup_priv.h"
 
 #include <pthread.h>
@@ -34,13 +34,15 @@ find_vm(struct job_env *env, const struct backup_request *req, struct cat_vm *re
         if (err->class != ERR_NOT_FOUND)
             return err->class;
         return err_set(err, ERR_NOT_FOUND, "vm_not_found",
-                       "no VM has the id '%.200s'; `sendense vm ls` lists them", req->vm_id);
+                       "no VM has the id '%.200s'; `sendense vm ls` lists them",
+                       req->vm_id);
     }
     if (cat_vm_find_by_name(env->catalog, req->vm_name, &refusal->candidates, err) < 0)
         return err->class;
     if (refusal->candidates.n == 0)
         return err_set(err, ERR_NOT_FOUND, "vm_not_found",
-                       "no VM is named '%.300s'; `sendense vm ls` lists them", req->vm_name);
+                       "no VM is named '%.300s'; `sendense vm ls` lists them",
+                       req->vm_name);
     if (refusal->candidates.n > 1)
         return err_set(err, ERR_EXISTS, "vm_ambiguous",
                        "%zu VMs are named '%.300s': say which one by vm_id",
@@ -74,16 +76,17 @@ check_space(struct repo *repo, uint64_t need, struct err *err)
         return err->class;
     if (need + RESERVE_BYTES <= space.free_bytes)
         return 0;
-    return err_set(err, ERR_NO_SPACE, "repo_full",
-                   "the disks hold up to %llu bytes of data, the repository at '%s' has %llu "
-                   "bytes free: make room, or use another repository",
-                   (unsigned long long)need, repo_folder(repo),
-                   (unsigned long long)space.free_bytes);
+    return err_set(
+        err, ERR_NO_SPACE, "repo_full",
+        "the disks hold up to %llu bytes of data, the repository at '%s' has %llu "
+        "bytes free: make room, or use another repository",
+        (unsigned long long)need, repo_folder(repo),
+        (unsigned long long)space.free_bytes);
 }
 
 static int
-check_not_running(struct job_env *env, const struct cat_vm *vm, struct backup_refusal *refusal,
-                  struct err *err)
+check_not_running(struct job_env *env, const struct cat_vm *vm,
+                  struct backup_refusal *refusal, struct err *err)
 {
     struct cat_backup running = {0};
 
@@ -101,19 +104,19 @@ check_not_running(struct job_env *env, const struct cat_vm *vm, struct backup_re
 }
 
 static int
-next_seq(struct job_env *env, struct repo *repo, const struct cat_vm *vm, const char *repo_id,
-         int64_t *ret, struct err *err)
+next_seq(struct job_env *env, struct repo *repo, const struct cat_vm *vm,
+         const char *repo_id, int64_t *ret, struct err *err)
 {
     int64_t known;
-    uint64_t on_disk;
+    uint32_t on_disk;
 
     if (cat_backup_max_seq(env->catalog, vm->id, repo_id, &known, err) < 0 ||
         layer_next_seq(repo, vm->id, &on_disk, err) < 0)
         return err->class;
     *ret = known + 1 > (int64_t)on_disk ? known + 1 : (int64_t)on_disk;
-    return *ret <= (int64_t)NAMING_SEQ_MAX
-               ? 0
-               : err_set(err, ERR_LIMIT, "sequence_exhausted", "this VM has no number left");
+    return *ret <= (int64_t)NAMING_SEQ_MAX ? 0
+                                           : err_set(err, ERR_LIMIT, "sequence_exhausted",
+                                                     "this VM has no number left");
 }
 
 struct plan {
@@ -138,15 +141,16 @@ insert_with_event(const struct plan *p, const struct cat_backup *row, struct err
                           .actor = row->requested_by};
 
     if (catalog_tx_begin(p->env->catalog, &tx, err) < 0 ||
-        cat_backup_insert(p->env->catalog, row, err) < 0 || bus_emit(p->env, &e, err) < 0 ||
-        catalog_tx_commit(&tx, err) < 0)
+        cat_backup_insert(p->env->catalog, row, err) < 0 ||
+        bus_emit(p->env, &e, err) < 0 || catalog_tx_commit(&tx, err) < 0)
         return err->class;
     bus_wake(p->env->bus);
     return 0;
 }
 
 static int
-insert_row(const struct plan *p, const char *job_id, const char *backup_id, struct err *err)
+insert_row(const struct plan *p, const char *job_id, const char *backup_id,
+           struct err *err)
 {
     size_t n = p->vm->n_disks;
     struct cat_backup_disk *disks = xcalloc(n, sizeof *disks);
@@ -176,18 +180,19 @@ insert_row(const struct plan *p, const char *job_id, const char *backup_id, stru
 
         naming_locator_build(p->vm->id, d->disk_uuid, (uint32_t)p->seq, locators[i]);
         uuid_make(layers[i]);
-        disks[i] = (struct cat_backup_disk){.disk_index = d->disk_index,
-                                            .device_key = d->device_key,
-                                            .disk_uuid = d->disk_uuid,
-                                            .size_bytes = d->size_bytes,
-                                            .label = d->label,
-                                            .source_url = d->source_url,
-                                            .backup_type = backup_type_to_str(BACKUP_FULL),
-                                            .read_mode = read_mode_to_str(READ_ALL),
-                                            .reason = reason_to_str(REASON_NO_PARENT),
-                                            .locator = locators[i],
-                                            .layer_id = layers[i],
-                                            .state = "pending"};
+        disks[i] =
+            (struct cat_backup_disk){.disk_index = d->disk_index,
+                                     .device_key = d->device_key,
+                                     .disk_uuid = d->disk_uuid,
+                                     .size_bytes = d->size_bytes,
+                                     .label = d->label,
+                                     .source_url = d->source_url,
+                                     .backup_type = backup_type_to_str(BACKUP_FULL),
+                                     .read_mode = read_mode_to_str(READ_ALL),
+                                     .reason = reason_to_str(REASON_NO_PARENT),
+                                     .locator = locators[i],
+                                     .layer_id = layers[i],
+                                     .state = "pending"};
     }
     r = insert_with_event(p, &row, err);
     free(layers);
@@ -222,7 +227,8 @@ insert_unique(const struct plan *p, char job_id[UUID_STR_SIZE],
         return insert_row(p, job_id, backup_id, err);
     }
     return err_set(err, ERR_LIMIT, "too_many_requests",
-                   "%d backups of '%s' were started within this second", ID_TRIES, p->vm->name);
+                   "%d backups of '%s' were started within this second", ID_TRIES,
+                   p->vm->name);
 }
 
 static int
@@ -273,7 +279,8 @@ start_thread(struct job_env *env, const struct backup_request *req, const char *
     return 0;
 }
 
-/* The answer waits for the exports; a job that failed on the way there is told as its error. */
+/* The answer waits for the exports; a job that failed on the way there is told as its
+ * error. */
 static int
 wait_prepared(struct job_env *env, struct live_job *live, const char *backup_id,
               struct backup_refusal *refusal, struct err *err)
@@ -310,7 +317,8 @@ start_locked(struct plan *p, struct node_client **node, struct live_job **ret_li
         return err->class;
     FAILPOINT(JOB_CREATED);
     if (start_thread(p->env, p->req, job_id, p->repo, node, ret_live, err) < 0) {
-        struct cat_backup row = {.job_id = job_id, .backup_id = backup_id, .vm_id = p->vm->id};
+        struct cat_backup row = {
+            .job_id = job_id, .backup_id = backup_id, .vm_id = p->vm->id};
         struct err e = ERR_INIT;
 
         if (outcome_failed(p->env, &row, &f, err, &e) < 0)
@@ -333,7 +341,8 @@ backup_start(struct job_env *env, const struct backup_request *req,
     int r = find_vm(env, req, &vm, refusal, err);
 
     if (r >= 0 && vm.n_disks == 0)
-        r = err_set(err, ERR_INVALID, "vm_without_disks", "VM '%.300s' has no disks", vm.name);
+        r = err_set(err, ERR_INVALID, "vm_without_disks", "VM '%.300s' has no disks",
+                    vm.name);
     if (r >= 0)
         r = repo_set_get(env, req->repository_id, &p.repo, err);
     if (r >= 0)

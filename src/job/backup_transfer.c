@@ -46,7 +46,8 @@ fill_spec(struct backup_job *b, struct job_spec *s)
                            .disks = xcalloc(b->n, sizeof *s->disks),
                            .limits = b->limits,
                            .audit_samples = b->env->audit_samples,
-                           .audit_seed = (time_mono_ns() ^ (uint64_t)time_utc_us()) & SEED_MASK,
+                           .audit_seed =
+                               (time_mono_ns() ^ (uint64_t)time_utc_us()) & SEED_MASK,
                            .hub_url = xstrdup(b->env->hub_url),
                            .job_token = secret_new(b->token, strlen(b->token)),
                            .deadlines = b->env->deadlines};
@@ -63,7 +64,8 @@ post_job(struct backup_job *b, struct err *err)
     CLEANUP_NODE_JOB struct node_job job = {0};
     CLEANUP_FREE char *key = xasprintf("%s:%s", b->row.node_id, b->row.job_id);
 
-    if (journal_intent(b->env, b->row.job_id, RES_NODE_JOB, key, &b->res_node_job, err) < 0)
+    if (journal_intent(b->env, b->row.job_id, RES_NODE_JOB, key, &b->res_node_job, err) <
+        0)
         return err->class;
     FAILPOINT(NODE_JOB_INTENT);
     fill_spec(b, &spec);
@@ -79,11 +81,13 @@ post_job(struct backup_job *b, struct err *err)
 static struct cat_disk_ref
 ref(const struct backup_job *b, const struct bdisk *d)
 {
-    return (struct cat_disk_ref){.job_id = b->row.job_id, .disk_index = d->row->disk_index};
+    return (struct cat_disk_ref){.job_id = b->row.job_id,
+                                 .disk_index = d->row->disk_index};
 }
 
 static int
-store_counters(struct backup_job *b, struct bdisk *d, uint64_t checkpoint, struct err *err)
+store_counters(struct backup_job *b, struct bdisk *d, uint64_t checkpoint,
+               struct err *err)
 {
     struct cat_disk_bytes bytes = {.read = d->bytes.read,
                                    .sent = d->bytes.sent,
@@ -106,21 +110,24 @@ on_hello(struct backup_job *b, const struct job_event *e, struct err *err)
 }
 
 static int
-on_disk_done(struct backup_job *b, struct bdisk *d, const struct job_event *e, struct err *err)
+on_disk_done(struct backup_job *b, struct bdisk *d, const struct job_event *e,
+             struct err *err)
 {
     d->bytes = e->bytes;
     d->done = true;
     memcpy(d->client_root, e->layer_root, sizeof d->client_root);
     live_update(b->live, e->disk, &e->bytes);
-    joblog_line(b->log, LOG_LEVEL_INFO,
-                "disk device_key=%u transferred read=%llu sent=%llu zero=%llu skipped=%llu "
-                "audit=%llu records=%llu",
-                e->disk, (unsigned long long)e->bytes.read, (unsigned long long)e->bytes.sent,
-                (unsigned long long)e->bytes.zero, (unsigned long long)e->bytes.skipped,
-                (unsigned long long)e->bytes.audit, (unsigned long long)e->records);
+    joblog_line(
+        b->log, LOG_LEVEL_INFO,
+        "disk device_key=%u transferred read=%llu sent=%llu zero=%llu skipped=%llu "
+        "audit=%llu records=%llu",
+        e->disk, (unsigned long long)e->bytes.read, (unsigned long long)e->bytes.sent,
+        (unsigned long long)e->bytes.zero, (unsigned long long)e->bytes.skipped,
+        (unsigned long long)e->bytes.audit, (unsigned long long)e->records);
     if (store_counters(b, d, 0, err) < 0)
         return err->class;
-    return cat_backup_disk_set_state(b->env->catalog, ref(b, d), "transferred", NULL, err);
+    return cat_backup_disk_set_state(b->env->catalog, ref(b, d), "transferred", NULL,
+                                     err);
 }
 
 /* Events about a disk.  One that the job does not have is the client's fault. */
@@ -131,17 +138,20 @@ on_disk_event(struct backup_job *b, const struct job_event *e, struct err *err)
 
     if (!d)
         return err_set(err, ERR_PROTOCOL, "client_protocol",
-                       "the client speaks of disk %u, which this job does not have", e->disk);
+                       "the client speaks of disk %u, which this job does not have",
+                       e->disk);
     switch (e->type) {
     case EVENT_READ_MODE:
         d->read_mode = e->mode;
         d->reason = e->reason;
-        joblog_line(b->log, LOG_LEVEL_INFO, "disk device_key=%u read=%s reason=%s", e->disk,
-                    read_mode_to_str(e->mode), reason_to_str(e->reason));
-        if (cat_backup_disk_set_read(b->env->catalog, ref(b, d), read_mode_to_str(e->mode),
-                                     reason_to_str(e->reason), err) < 0)
+        joblog_line(b->log, LOG_LEVEL_INFO, "disk device_key=%u read=%s reason=%s",
+                    e->disk, read_mode_to_str(e->mode), reason_to_str(e->reason));
+        if (cat_backup_disk_set_read(b->env->catalog, ref(b, d),
+                                     read_mode_to_str(e->mode), reason_to_str(e->reason),
+                                     err) < 0)
             return err->class;
-        return cat_backup_disk_set_state(b->env->catalog, ref(b, d), "transferring", NULL, err);
+        return cat_backup_disk_set_state(b->env->catalog, ref(b, d), "transferring", NULL,
+                                         err);
     case EVENT_PROGRESS:
         d->bytes = e->bytes;
         live_update(b->live, e->disk, &e->bytes);
@@ -183,11 +193,12 @@ on_event(struct backup_job *b, const struct job_event *e, struct err *err)
     case EVENT_HELLO:
         return on_hello(b, e, err);
     case EVENT_PHASE:
-        joblog_line(b->log, LOG_LEVEL_INFO, "client phase=%s", job_phase_to_str(e->phase));
+        joblog_line(b->log, LOG_LEVEL_INFO, "client phase=%s",
+                    job_phase_to_str(e->phase));
         return 0;
     case EVENT_WARNING:
-        joblog_line(b->log, LOG_LEVEL_WARN, "client warning code=%s message='%s'", e->code,
-                    e->message);
+        joblog_line(b->log, LOG_LEVEL_WARN, "client warning code=%s message='%s'",
+                    e->code, e->message);
         return 0;
     case EVENT_RESULT:
         return on_result(b, e, err);
@@ -211,7 +222,8 @@ pull_page(struct backup_job *b, uint64_t after, uint64_t *lost_since_ns,
     if (err->class != ERR_UNAVAILABLE)
         return err->class;
     if (*lost_since_ns == 0) {
-        joblog_line(b->log, LOG_LEVEL_WARN, "%s, retrying for %u s", err->msg, NODE_LOST_S);
+        joblog_line(b->log, LOG_LEVEL_WARN, "%s, retrying for %u s", err->msg,
+                    NODE_LOST_S);
         *lost_since_ns = time_mono_ns();
     } else if (time_mono_ns() - *lost_since_ns > NODE_LOST_S * NS_PER_S) {
         return err_prefix(err, "gave up after %u s", NODE_LOST_S);
@@ -283,12 +295,15 @@ backup_transfer(struct backup_job *b, struct err *err)
     }
     if (r < 0 && err->class != ERR_CANCELLED)
         blame_dead_export(b, err);
-    /* Whatever happened: the client is gone once this returns, so nobody writes any more. */
+    /* Whatever happened: the client is gone once this returns, so nobody writes any more.
+     */
     if (node_client_delete(b->node, b->row.job_id, &stop_err) >= 0)
         journal_released(b->env, b->row.job_id, &b->res_node_job);
     else
-        joblog_line(b->log, LOG_LEVEL_WARN, "the node keeps the job: %s, ignoring: its exports "
-                    "are stopped next", stop_err.msg);
+        joblog_line(b->log, LOG_LEVEL_WARN,
+                    "the node keeps the job: %s, ignoring: its exports "
+                    "are stopped next",
+                    stop_err.msg);
     FAILPOINT(NODE_JOB_ENDED);
     /* Waits for a push that is being stored. */
     live_set_manifests(b->live, NULL);

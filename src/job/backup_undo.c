@@ -1,6 +1,6 @@
-/* After a failure: everything that the job made goes, in the reverse order of its making.  What
- * cannot be removed stays in the journal, is named in the record, and is tried again by the next
- * start of the hub. */
+/* After a failure: everything that the job made goes, in the reverse order of its making.
+ * What cannot be removed stays in the journal, is named in the record, and is tried again
+ * by the next start of the hub. */
 #include "job/backup_priv.h"
 
 #include <stdio.h>
@@ -49,8 +49,8 @@ undo_node_job(struct backup_job *b, struct report *r)
         journal_released(b->env, b->row.job_id, &b->res_node_job);
 }
 
-/* A point whose write failed half-way may be there; it goes before the files it speaks of.  False:
- * it could not be removed, so its files must stay. */
+/* A point whose write failed half-way may be there; it goes before the files it speaks
+ * of.  False: it could not be removed, so its files must stay. */
 static bool
 undo_point(struct backup_job *b, struct report *r)
 {

@@ -12,12 +12,13 @@
 struct bus *bus_new(void);
 void bus_free(struct bus *b);
 
-/* Stores @e (id and time are filled in) and wakes the listeners.  Inside a transaction the event
- * belongs to it; call bus_wake() after the commit. */
+/* Stores @e (id and time are filled in) and wakes the listeners.  Inside a transaction
+ * the event belongs to it; call bus_wake() after the commit. */
 int bus_emit(const struct job_env *env, const struct cat_event *e, struct err *err);
 void bus_wake(struct bus *b);
 
-/* Waits until something was emitted since @version, or the deadline; returns the new version. */
+/* Waits until something was emitted since @version, or the deadline; returns the new
+ * version. */
 uint64_t bus_wait(struct bus *b, uint64_t version, uint64_t deadline_ns);
 
 #endif

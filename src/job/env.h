@@ -1,4 +1,4 @@
-/* job/env.h - what jobs work with: set up once by the hub's main(), then shared.   Layer 3.
+/* job/env.h - what jobs work with: set up once by the hub's main(), then shared. Layer 3.
  * All members are fixed after start; each object has its own locking. */
 #ifndef SENDENSE_JOB_ENV_H
 #define SENDENSE_JOB_ENV_H

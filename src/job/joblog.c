@@ -38,7 +38,8 @@ joblog_open(const struct job_env *env, const char *job_id)
     strncpy(l->job_id, job_id, sizeof l->job_id - 1);
     l->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (l->fd < 0)
-        log_warn("job '%s': open its log '%s': %s, ignoring", job_id, path, strerror(errno));
+        log_warn("job '%s': open its log '%s': %s, ignoring", job_id, path,
+                 strerror(errno));
     return l;
 }
 

@@ -36,7 +36,7 @@ journal_released(const struct job_env *env, const char *job_id, int64_t *id)
     if (*id == 0)
         return;
     if (cat_resource_release(env->catalog, job_id, *id, time_utc_us(), &err) < 0)
-        log_error("job '%s': journal entry %lld stays open until the next start: %s", job_id,
-                  (long long)*id, err.msg);
+        log_error("job '%s': journal entry %lld stays open until the next start: %s",
+                  job_id, (long long)*id, err.msg);
     *id = 0;
 }

@@ -48,7 +48,8 @@ cleanup_live(struct live_job **j)
     live_unref(*j);
 }
 
-/* Condition variables here wait on the monotonic clock: a clock that jumps must not end a wait. */
+/* Condition variables here wait on the monotonic clock: a clock that jumps must not end a
+ * wait. */
 static void
 cond_init_mono(pthread_cond_t *c)
 {
@@ -102,7 +103,8 @@ job_free(struct live_job *j)
 
 int
 live_start(struct live_set *s, enum live_kind kind, const char *job_id,
-           const struct live_disk *disks, size_t n, struct live_job **ret, struct err *err)
+           const struct live_disk *disks, size_t n, struct live_job **ret,
+           struct err *err)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct live_job *j;

@@ -1,8 +1,9 @@
 /* job/live.h - the jobs that run now: phase, progress, cancel.             Layer 3.
  *
- * Progress lives here, in memory; the catalog sees checkpoints and ends.  A job thread starts a
- * live job, updates it and ends it; handlers look it up, watch it, or cancel it.  Thread-safe.
- * Objects are counted: every live_start(), live_find() needs a live_unref(). */
+ * Progress lives here, in memory; the catalog sees checkpoints and ends.  A job thread
+ * starts a live job, updates it and ends it; handlers look it up, watch it, or cancel it.
+ * Thread-safe. Objects are counted: every live_start(), live_find() needs a live_unref().
+ */
 #ifndef SENDENSE_JOB_LIVE_H
 #define SENDENSE_JOB_LIVE_H
 
@@ -35,11 +36,14 @@ struct live_disk {
     uint64_t size_bytes;
 };
 
-/* A new running job.  ERR_UNAVAILABLE "shutting_down" once live_set_stop() was called; ERR_IO. */
+/* A new running job.  ERR_UNAVAILABLE "shutting_down" once live_set_stop() was called;
+ * ERR_IO. */
 int live_start(struct live_set *s, enum live_kind kind, const char *job_id,
-               const struct live_disk *disks, size_t n, struct live_job **ret, struct err *err);
-struct live_job *live_find(struct live_set *s, const char *job_id); /* NULL when none runs */
-void live_unref(struct live_job *j);                                /* NULL ok */
+               const struct live_disk *disks, size_t n, struct live_job **ret,
+               struct err *err);
+struct live_job *live_find(struct live_set *s,
+                           const char *job_id); /* NULL when none runs */
+void live_unref(struct live_job *j);            /* NULL ok */
 
 /* The job is over and out of the set; waiters wake.  By the job's thread, once. */
 void live_end(struct live_set *s, struct live_job *j);
@@ -57,8 +61,8 @@ bool live_view_disk(struct live_job *j, uint32_t key, struct progress_view *ret)
 void live_set_prepared(struct live_job *j);
 /* Waits for prepared or end; false at the deadline. */
 bool live_wait_prepared(struct live_job *j, uint64_t deadline_ns);
-/* Waits for a change (progress, phase, end) since @*version; updates it.  False when the job has
- * ended. */
+/* Waits for a change (progress, phase, end) since @*version; updates it.  False when the
+ * job has ended. */
 bool live_wait_change(struct live_job *j, uint64_t deadline_ns, uint64_t *version);
 bool live_ended(struct live_job *j);
 
@@ -67,13 +71,14 @@ void live_cancel(struct live_job *j);
 bool live_cancelled(const struct live_job *j);
 int live_cancel_fd(const struct live_job *j);
 
-/* The receiver of manifests of a backup; owned by the job's thread, NULL when closed.  A user
- * holds the lock between _lock and _unlock. */
+/* The receiver of manifests of a backup; owned by the job's thread, NULL when closed.  A
+ * user holds the lock between _lock and _unlock. */
 void live_set_manifests(struct live_job *j, struct manifest_in *m);
 struct manifest_in *live_manifests_lock(struct live_job *j);
 void live_manifests_unlock(struct live_job *j);
 
-/* Shutdown: cancels all jobs, refuses new ones, waits until none is left or the deadline. */
+/* Shutdown: cancels all jobs, refuses new ones, waits until none is left or the deadline.
+ */
 bool live_set_stop(struct live_set *s, uint64_t deadline_ns);
 size_t live_count(struct live_set *s);
 

@@ -101,8 +101,8 @@ manifest_in_count(struct manifest_in *m, uint32_t key)
 }
 
 int
-manifest_in_final(struct manifest_in *m, uint32_t key, uint8_t ret_root[MANIFEST_HASH_SIZE],
-                  struct err *err)
+manifest_in_final(struct manifest_in *m, uint32_t key,
+                  uint8_t ret_root[MANIFEST_HASH_SIZE], struct err *err)
 {
     struct disk_in *d = find(m, key, err);
 
@@ -115,17 +115,18 @@ manifest_in_final(struct manifest_in *m, uint32_t key, uint8_t ret_root[MANIFEST
 }
 
 int
-manifest_in_seal(struct manifest_in *m, uint32_t key, uint8_t ret_root[MANIFEST_HASH_SIZE],
-                 uint64_t *ret_records, struct err *err)
+manifest_in_seal(struct manifest_in *m, uint32_t key,
+                 uint8_t ret_root[MANIFEST_HASH_SIZE], uint64_t *ret_records,
+                 struct err *err)
 {
     struct disk_in *d = find(m, key, err);
 
     if (!d)
         return err->class;
     if (!d->final)
-        return err_set(err, ERR_PROTOCOL, "manifest_incomplete",
-                       "the client ended without the last part of the manifest of disk %u",
-                       key);
+        return err_set(
+            err, ERR_PROTOCOL, "manifest_incomplete",
+            "the client ended without the last part of the manifest of disk %u", key);
     *ret_records = manifest_writer_count(d->writer);
     return manifest_writer_seal(d->writer, ret_root, err);
 }

@@ -1,8 +1,9 @@
 /* job/manifest_in.h - receives the manifests of a running backup.          Layer 3.
  *
- * The client pushes records while it copies (docs/design/protocol.md 5).  One struct manifest_in
- * per backup; it hangs on the live job while the job transfers, so a push for a job that does not
- * receive finds nothing.  Not thread-safe by itself: users hold live_manifests_lock(). */
+ * The client pushes records while it copies (docs/design/protocol.md 5).  One struct
+ * manifest_in per backup; it hangs on the live job while the job transfers, so a push for
+ * a job that does not receive finds nothing.  Not thread-safe by itself: users hold
+ * live_manifests_lock(). */
 #ifndef SENDENSE_JOB_MANIFEST_IN_H
 #define SENDENSE_JOB_MANIFEST_IN_H
 
@@ -18,12 +19,14 @@ struct manifest_in;
 struct manifest_in *manifest_in_new(const char *token_hash);
 void manifest_in_free(struct manifest_in *m); /* NULL ok; .part files stay */
 
-/* Starts the manifest of one disk at @path (its final name).  As manifest_writer_create(). */
+/* Starts the manifest of one disk at @path (its final name).  As
+ * manifest_writer_create(). */
 int manifest_in_add(struct manifest_in *m, uint32_t key, const char *path,
                     const struct manifest_header *h, struct err *err);
 
 /* ERR_AUTH "forbidden" for another token, ERR_NOT_FOUND "disk_not_found". */
-int manifest_in_check(struct manifest_in *m, const char *token, uint32_t key, struct err *err);
+int manifest_in_check(struct manifest_in *m, const char *token, uint32_t key,
+                      struct err *err);
 
 /* As manifest_writer_append(): *ret_total is right on failure as well. */
 int manifest_in_append(struct manifest_in *m, uint32_t key, uint64_t first, const void *p,
@@ -34,8 +37,10 @@ uint64_t manifest_in_count(struct manifest_in *m, uint32_t key);
 int manifest_in_final(struct manifest_in *m, uint32_t key,
                       uint8_t ret_root[MANIFEST_HASH_SIZE], struct err *err);
 
-/* Trailer, fsync, rename.  ERR_PROTOCOL "manifest_incomplete" when the final push is missing. */
-int manifest_in_seal(struct manifest_in *m, uint32_t key, uint8_t ret_root[MANIFEST_HASH_SIZE],
-                     uint64_t *ret_records, struct err *err);
+/* Trailer, fsync, rename.  ERR_PROTOCOL "manifest_incomplete" when the final push is
+ * missing. */
+int manifest_in_seal(struct manifest_in *m, uint32_t key,
+                     uint8_t ret_root[MANIFEST_HASH_SIZE], uint64_t *ret_records,
+                     struct err *err);
 
 #endif

@@ -115,8 +115,8 @@ node_client_probe(struct node_client *c, const struct probe_request *req,
 }
 
 int
-node_client_start(struct node_client *c, const struct job_spec *spec, struct node_job *ret,
-                  struct err *err)
+node_client_start(struct node_client *c, const struct job_spec *spec,
+                  struct node_job *ret, struct err *err)
 {
     CLEANUP_JSON json_t *body = job_spec_encode(spec);
     CLEANUP_JSON json_t *j = NULL;
@@ -128,14 +128,15 @@ node_client_start(struct node_client *c, const struct job_spec *spec, struct nod
 
 int
 node_client_events(struct node_client *c, const char *job_id, uint64_t after,
-                   unsigned wait_s, int cancel_fd, struct events_page *ret, struct err *err)
+                   unsigned wait_s, int cancel_fd, struct events_page *ret,
+                   struct err *err)
 {
-    CLEANUP_FREE char *path =
-        xasprintf("/jobs/%s/events?after=%llu&wait=%u", job_id, (unsigned long long)after,
-                  wait_s);
+    CLEANUP_FREE char *path = xasprintf("/jobs/%s/events?after=%llu&wait=%u", job_id,
+                                        (unsigned long long)after, wait_s);
     CLEANUP_JSON json_t *j = NULL;
 
-    if (call(c, "GET", path, wait_s * 1000u + CALL_TIMEOUT_MS, cancel_fd, NULL, &j, err) < 0)
+    if (call(c, "GET", path, wait_s * 1000u + CALL_TIMEOUT_MS, cancel_fd, NULL, &j, err) <
+        0)
         return err->class;
     return events_page_decode(j, ret, err) < 0 ? broken(c, err) : 0;
 }

@@ -1,7 +1,7 @@
-/* job/node_client.h - the hub's side of the node API (docs/design/protocol.md 2).   Layer 3.
- * Blocking.  One thread per object.  Messages name the node; ERR_UNAVAILABLE
- * "node_unreachable" when it does not answer, ERR_AUTH "node_refused" when it does not know our
- * token, ERR_PROTOCOL "node_protocol" when its answer breaks the contract. */
+/* job/node_client.h - the hub's side of the node API (docs/design/protocol.md 2).
+ * Layer 3. Blocking.  One thread per object.  Messages name the node; ERR_UNAVAILABLE
+ * "node_unreachable" when it does not answer, ERR_AUTH "node_refused" when it does not
+ * know our token, ERR_PROTOCOL "node_protocol" when its answer breaks the contract. */
 #ifndef SENDENSE_JOB_NODE_CLIENT_H
 #define SENDENSE_JOB_NODE_CLIENT_H
 
@@ -25,8 +25,8 @@ void node_client_free(struct node_client *c);
 int node_client_version(struct node_client *c, struct node_version *ret, struct err *err);
 int node_client_probe(struct node_client *c, const struct probe_request *req,
                       struct probe_answer *ret, struct err *err);
-int node_client_start(struct node_client *c, const struct job_spec *spec, struct node_job *ret,
-                      struct err *err);
+int node_client_start(struct node_client *c, const struct job_spec *spec,
+                      struct node_job *ret, struct err *err);
 /* Waits up to @wait_s for events after @after.  @cancel_fd readable: ERR_CANCELLED. */
 int node_client_events(struct node_client *c, const char *job_id, uint64_t after,
                        unsigned wait_s, int cancel_fd, struct events_page *ret,

@@ -30,8 +30,8 @@ check_url(const char *url, struct err *err)
 }
 
 int
-nodes_add(struct job_env *env, const char *name, const char *url, const struct secret *token,
-          char ret_id[CAT_ID_SIZE], struct err *err)
+nodes_add(struct job_env *env, const char *name, const char *url,
+          const struct secret *token, char ret_id[CAT_ID_SIZE], struct err *err)
 {
     CLEANUP_FREE char *context = NULL, *sealed = NULL;
     struct cat_node row;
@@ -39,8 +39,9 @@ nodes_add(struct job_env *env, const char *name, const char *url, const struct s
     if (naming_name_check(name, "node name", err) < 0 || check_url(url, err) < 0)
         return err->class;
     if (!env->key)
-        return err_set(err, ERR_UNAVAILABLE, "no_sealing_key",
-                       "the hub has no sealing key, so it stores no token; run sendense-hub init");
+        return err_set(
+            err, ERR_UNAVAILABLE, "no_sealing_key",
+            "the hub has no sealing key, so it stores no token; run sendense-hub init");
     context = seal_context(name);
     if (seal_text(env->key, context, token, &sealed, err) < 0)
         return err->class;
@@ -50,7 +51,8 @@ nodes_add(struct job_env *env, const char *name, const char *url, const struct s
 }
 
 int
-nodes_connect(struct job_env *env, const char *id, struct node_client **ret, struct err *err)
+nodes_connect(struct job_env *env, const char *id, struct node_client **ret,
+              struct err *err)
 {
     CLEANUP_FREE char *context = NULL;
     struct secret *token = NULL;
@@ -63,9 +65,10 @@ nodes_connect(struct job_env *env, const char *id, struct node_client **ret, str
         return err->class;
     context = seal_context(row.name);
     if (!env->key)
-        r = err_set(err, ERR_UNAVAILABLE, "no_sealing_key",
-                    "the hub has no sealing key, so it cannot read the token of node '%s'",
-                    row.name);
+        r = err_set(
+            err, ERR_UNAVAILABLE, "no_sealing_key",
+            "the hub has no sealing key, so it cannot read the token of node '%s'",
+            row.name);
     else
         r = unseal_text(env->key, context, row.sealed_token, &token, err);
     if (r >= 0)
@@ -85,23 +88,25 @@ take_result(struct cat_vm_disk *d, const struct probe_answer *a, uint64_t *alloc
             continue;
         if (!r->ok)
             return err_set(err, ERR_IO, "source_unreachable",
-                           "disk %u: the node cannot read its source: %s", r->key, r->message);
+                           "disk %u: the node cannot read its source: %s", r->key,
+                           r->message);
         if (r->size_bytes == 0)
-            return err_set(err, ERR_INVALID, "invalid_source", "disk %u has no size", r->key);
+            return err_set(err, ERR_INVALID, "invalid_source", "disk %u has no size",
+                           r->key);
         d->size_bytes = r->size_bytes;
         *allocated += r->allocated_bytes;
         return 0;
     }
-    return err_set(err, ERR_PROTOCOL, "node_protocol", "the node said nothing of disk %lld",
-                   (long long)d->device_key);
+    return err_set(err, ERR_PROTOCOL, "node_protocol",
+                   "the node said nothing of disk %lld", (long long)d->device_key);
 }
 
 int
 nodes_probe_vm(struct job_env *env, struct node_client *node, struct cat_vm *vm,
                uint64_t *ret_allocated, struct err *err)
 {
-    CLEANUP_PROBE_REQUEST struct probe_request req = {.source_type = xstrdup(vm->source_type),
-                                                      .deadlines = env->deadlines};
+    CLEANUP_PROBE_REQUEST struct probe_request req = {
+        .source_type = xstrdup(vm->source_type), .deadlines = env->deadlines};
     CLEANUP_PROBE_ANSWER struct probe_answer answer = {0};
 
     *ret_allocated = 0;
@@ -125,9 +130,11 @@ check_request(const struct vm_request *req, struct err *err)
     if (naming_name_check(req->name, "VM name", err) < 0)
         return err->class;
     if (req->n_disks == 0)
-        return err_set(err, ERR_INVALID, "vm_without_disks", "a VM needs at least one disk");
+        return err_set(err, ERR_INVALID, "vm_without_disks",
+                       "a VM needs at least one disk");
     if (req->n_disks > SPEC_DISKS_MAX)
-        return err_set(err, ERR_INVALID, "invalid_field", "at most %u disks", SPEC_DISKS_MAX);
+        return err_set(err, ERR_INVALID, "invalid_field", "at most %u disks",
+                       SPEC_DISKS_MAX);
     for (size_t i = 0; i < req->n_disks; i++) {
         if (targets_uri_check(req->disks[i].source, "source", err) < 0) {
             err_recode(err, "invalid_source");
@@ -159,8 +166,8 @@ store_vm(struct job_env *env, const struct cat_vm *vm, const char *actor, struct
 }
 
 int
-nodes_add_vm(struct job_env *env, const struct vm_request *req, char ret_id[UUID_STR_SIZE],
-             struct err *err)
+nodes_add_vm(struct job_env *env, const struct vm_request *req,
+             char ret_id[UUID_STR_SIZE], struct err *err)
 {
     CLEANUP_NODE_CLIENT struct node_client *node = NULL;
     CLEANUP_FREE struct cat_vm_disk *disks = NULL;
@@ -183,11 +190,12 @@ nodes_add_vm(struct job_env *env, const struct vm_request *req, char ret_id[UUID
                          .n_disks = req->n_disks};
     for (size_t i = 0; i < req->n_disks; i++) {
         uuid_make(uuids[i]);
-        disks[i] = (struct cat_vm_disk){.disk_uuid = uuids[i],
-                                        .device_key = req->disks[i].key,
-                                        .disk_index = (int64_t)i,
-                                        .label = req->disks[i].label ? req->disks[i].label : "",
-                                        .source_url = req->disks[i].source};
+        disks[i] =
+            (struct cat_vm_disk){.disk_uuid = uuids[i],
+                                 .device_key = req->disks[i].key,
+                                 .disk_index = (int64_t)i,
+                                 .label = req->disks[i].label ? req->disks[i].label : "",
+                                 .source_url = req->disks[i].source};
     }
     r = nodes_connect(env, vm.node_id, &node, err);
     if (r >= 0)
@@ -199,7 +207,8 @@ nodes_add_vm(struct job_env *env, const struct vm_request *req, char ret_id[UUID
 }
 
 int
-nodes_remove_vm(struct job_env *env, const char *vm_id, const char *actor, struct err *err)
+nodes_remove_vm(struct job_env *env, const char *vm_id, const char *actor,
+                struct err *err)
 {
     CLEANUP_TX struct catalog_tx tx = {0};
     struct cat_event e = {.severity = "info",

@@ -1,5 +1,5 @@
-/* job/nodes.h - the nodes of this hub, and the inventory that comes through them.   Layer 3.
- * Blocking. */
+/* job/nodes.h - the nodes of this hub, and the inventory that comes through them.
+ * Layer 3. Blocking. */
 #ifndef SENDENSE_JOB_NODES_H
 #define SENDENSE_JOB_NODES_H
 
@@ -13,8 +13,8 @@
 #include "job/env.h"
 #include "job/node_client.h"
 
-/* The token is sealed before it is stored.  ERR_EXISTS "node_exists", ERR_INVALID, ERR_UNAVAILABLE
- * "no_sealing_key". */
+/* The token is sealed before it is stored.  ERR_EXISTS "node_exists", ERR_INVALID,
+ * ERR_UNAVAILABLE "no_sealing_key". */
 int nodes_add(struct job_env *env, const char *name, const char *url,
               const struct secret *token, char ret_id[CAT_ID_SIZE], struct err *err);
 
@@ -22,8 +22,9 @@ int nodes_add(struct job_env *env, const char *name, const char *url,
 int nodes_connect(struct job_env *env, const char *id, struct node_client **ret,
                   struct err *err);
 
-/* Asks for each disk of @vm and puts its size there.  *ret_allocated: how many bytes may hold
- * data.  ERR_IO "source_unreachable" names the first key that cannot be read, and why. */
+/* Asks for each disk of @vm and puts its size there.  *ret_allocated: how many bytes may
+ * hold data.  ERR_IO "source_unreachable" names the first key that cannot be read, and
+ * why. */
 int nodes_probe_vm(struct job_env *env, struct node_client *node, struct cat_vm *vm,
                    uint64_t *ret_allocated, struct err *err);
 
@@ -38,9 +39,11 @@ struct vm_request {
     size_t n_disks;
     const char *actor;
 };
-/* ERR_INVALID "duplicate_key", "invalid_source", "vm_without_disks"; those of nodes_probe_vm(). */
-int nodes_add_vm(struct job_env *env, const struct vm_request *req, char ret_id[UUID_STR_SIZE],
-                 struct err *err);
-int nodes_remove_vm(struct job_env *env, const char *vm_id, const char *actor, struct err *err);
+/* ERR_INVALID "duplicate_key", "invalid_source", "vm_without_disks"; those of
+ * nodes_probe_vm(). */
+int nodes_add_vm(struct job_env *env, const struct vm_request *req,
+                 char ret_id[UUID_STR_SIZE], struct err *err);
+int nodes_remove_vm(struct job_env *env, const char *vm_id, const char *actor,
+                    struct err *err);
 
 #endif

@@ -54,11 +54,10 @@ int
 outcome_completed(const struct job_env *env, const struct point *p, struct err *err)
 {
     CLEANUP_TX struct catalog_tx tx = {0};
-    struct cat_verification v = {.verification = verification_to_str(p->verification),
-                                 .readback = p->readback == READBACK_NONE
-                                                 ? NULL
-                                                 : readback_to_str(p->readback),
-                                 .verified_us = p->completed_us};
+    struct cat_verification v = {
+        .verification = verification_to_str(p->verification),
+        .readback = p->readback == READBACK_NONE ? NULL : readback_to_str(p->readback),
+        .verified_us = p->completed_us};
     struct cat_finish f = {.state = "completed",
                            .phase = "completed",
                            .completed_us = p->completed_us,

@@ -1,4 +1,5 @@
-/* job/outcome.h - how a backup ends in the catalog: once, with one event (I6).   Layer 3. */
+/* job/outcome.h - how a backup ends in the catalog: once, with one event (I6).   Layer 3.
+ */
 #ifndef SENDENSE_JOB_OUTCOME_H
 #define SENDENSE_JOB_OUTCOME_H
 
@@ -9,20 +10,21 @@
 #include "job/env.h"
 #include "model/point.h"
 
-/* One transaction: results of the disks, state `completed`, the event, and every journal entry of
- * the job released (its files belong to the repository now).  Used by the job and by recovery,
- * which rolls a job forward from its point. */
+/* One transaction: results of the disks, state `completed`, the event, and every journal
+ * entry of the job released (its files belong to the repository now).  Used by the job
+ * and by recovery, which rolls a job forward from its point. */
 int outcome_completed(const struct job_env *env, const struct point *p, struct err *err);
 
 struct outcome_failure {
     const char *state; /* "failed" or "cancelled" */
     const char *phase;
-    int64_t bad_disk; /* index, -1 = not about one disk */
+    int64_t bad_disk;    /* index, -1 = not about one disk */
     const char *cleanup; /* JSON text {released[], left[]}, NULL = unknown */
 };
 
 /* One transaction: state, error, event. */
 int outcome_failed(const struct job_env *env, const struct cat_backup *row,
-                   const struct outcome_failure *f, const struct err *why, struct err *err);
+                   const struct outcome_failure *f, const struct err *why,
+                   struct err *err);
 
 #endif

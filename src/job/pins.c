@@ -81,9 +81,10 @@ pins_claim(const char *backup_id, struct err *err)
     struct pin *p = find_locked(backup_id, true);
 
     if (p->claimed || p->readers > 0)
-        return err_set(err, ERR_EXISTS, "backup_in_use",
-                       "backup '%s' is being read by a restore or a verification, or deleted",
-                       backup_id);
+        return err_set(
+            err, ERR_EXISTS, "backup_in_use",
+            "backup '%s' is being read by a restore or a verification, or deleted",
+            backup_id);
     p->claimed = true;
     return 0;
 }

@@ -1,7 +1,7 @@
 /* job/pins.h - who uses a backup now.                                       Layer 3.
- * Readers (verify, restore) pin it and may be many; a deletion claims it alone.  So a backup that
- * is read is never deleted, and one that is being deleted is not read.  Thread-safe; in memory:
- * readers and deletions end with the program. */
+ * Readers (verify, restore) pin it and may be many; a deletion claims it alone.  So a
+ * backup that is read is never deleted, and one that is being deleted is not read.
+ * Thread-safe; in memory: readers and deletions end with the program. */
 #ifndef SENDENSE_JOB_PINS_H
 #define SENDENSE_JOB_PINS_H
 

@@ -40,7 +40,8 @@ remove_disk(struct repo *repo, const char *locator, struct err *err)
     CLEANUP_FREE char *dir = xstrdup(locator);
     struct err ignored = ERR_INIT;
 
-    if (repo_remove(repo, part, true, err) < 0 || repo_remove(repo, manifest, true, err) < 0 ||
+    if (repo_remove(repo, part, true, err) < 0 ||
+        repo_remove(repo, manifest, true, err) < 0 ||
         layer_remove(repo, locator, err) < 0)
         return err_prefix(err, "remove the files of '%s'", locator);
     *strrchr(dir, '/') = '\0';

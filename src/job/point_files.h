@@ -1,4 +1,5 @@
-/* job/point_files.h - the files of one backup in its repository.            Layer 3.  Blocking. */
+/* job/point_files.h - the files of one backup in its repository.            Layer 3.
+ * Blocking. */
 #ifndef SENDENSE_JOB_POINT_FILES_H
 #define SENDENSE_JOB_POINT_FILES_H
 
@@ -10,12 +11,15 @@
 #include "model/point.h"
 #include "store/repo.h"
 
-char *point_files_name(const char *vm_uuid, int64_t seq); /* of the point's JSON; caller frees */
+char *point_files_name(const char *vm_uuid,
+                       int64_t seq); /* of the point's JSON; caller frees */
 
 /* ERR_NOT_FOUND "point_missing"; ERR_CORRUPT "point_corrupt". */
-int point_files_read(struct repo *repo, const char *name, struct point *ret, struct err *err);
+int point_files_read(struct repo *repo, const char *name, struct point *ret,
+                     struct err *err);
 
-/* Point first, then manifests, layers and empty folders.  What is missing already is fine. */
+/* Point first, then manifests, layers and empty folders.  What is missing already is
+ * fine. */
 int point_files_remove(struct repo *repo, const struct cat_backup *row, struct err *err);
 
 #endif

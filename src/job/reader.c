@@ -8,8 +8,8 @@
 #include "store/layer.h"
 
 int
-reader_open(const struct job_env *env, const struct reader_spec *s, struct reader_export *ret,
-            struct err *err)
+reader_open(const struct job_env *env, const struct reader_spec *s,
+            struct reader_export *ret, struct err *err)
 {
     char name[NAMING_EXPORT_SIZE], description[NAMING_DESCRIPTION_SIZE];
     CLEANUP_FREE char *socket = NULL;
@@ -26,7 +26,8 @@ reader_open(const struct job_env *env, const struct reader_spec *s, struct reade
         journal_intent(env, s->job_id, RES_EXPORT, name, &ret->res_export, err) < 0 ||
         layer_export_ro(s->repo, s->locator, &spec, &ret->export, err) < 0)
         return err_prefix(err, "open layer '%s' for reading", s->locator);
-    return journal_held(env, s->job_id, ret->res_export, export_identity(ret->export), err);
+    return journal_held(env, s->job_id, ret->res_export, export_identity(ret->export),
+                        err);
 }
 
 void

@@ -1,5 +1,6 @@
 /* job/reader.h - read-only exports of stored layers, for verify and restore.   Layer 3.
- * Blocking.  Each is a qemu-nbd on a private Unix socket, journalled like every other resource. */
+ * Blocking.  Each is a qemu-nbd on a private Unix socket, journalled like every other
+ * resource. */
 #ifndef SENDENSE_JOB_READER_H
 #define SENDENSE_JOB_READER_H
 

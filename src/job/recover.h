@@ -12,8 +12,8 @@ struct recover_report {
     unsigned swept;          /* files without a job or a point */
 };
 
-/* Settles every open job and journal entry, then sweeps the repositories that are open.  After it,
- * no entry is open but those of a repository that is unavailable. */
+/* Settles every open job and journal entry, then sweeps the repositories that are open.
+ * After it, no entry is open but those of a repository that is unavailable. */
 int recover_all(struct job_env *env, struct recover_report *ret, struct err *err);
 
 #endif

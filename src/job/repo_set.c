@@ -9,7 +9,8 @@
 #include "base/timeutil.h"
 #include "model/naming.h"
 
-/* Writers of a hub that crashed die with it; this is for how long we wait for the last. */
+/* Writers of a hub that crashed die with it; this is for how long we wait for the last.
+ */
 #define LOCK_WAIT_MS 10000u
 #define REPOS_MAX 256u
 
@@ -79,7 +80,8 @@ open_and_lock(const struct job_env *env, const char *path, const char *uuid,
 }
 
 int
-repo_set_get(const struct job_env *env, const char *id, struct repo **ret, struct err *err)
+repo_set_get(const struct job_env *env, const char *id, struct repo **ret,
+             struct err *err)
 {
     struct cat_repository row = {0};
     struct entry *e;
@@ -88,7 +90,8 @@ repo_set_get(const struct job_env *env, const char *id, struct repo **ret, struc
     if (cat_repository_get(env->catalog, id, &row, err) < 0) {
         if (err->class == ERR_NOT_FOUND)
             return err_set(err, ERR_NOT_FOUND, "repository_not_found",
-                           "no repository has the id '%s'; `sendense repo ls` lists them", id);
+                           "no repository has the id '%s'; `sendense repo ls` lists them",
+                           id);
         return err->class;
     }
     {
@@ -130,10 +133,9 @@ repo_set_open_all(struct job_env *env, struct err *err)
 static char *
 probe_text(const struct repo_probe *p)
 {
-    CLEANUP_JSON json_t *j =
-        json_pack("{s:b, s:b, s:b, s:b, s:b}", "ofd_locks", p->ofd_locks, "o_direct",
-                  p->o_direct, "holes", p->holes, "reflink", p->reflink, "atomic_rename",
-                  p->atomic_rename);
+    CLEANUP_JSON json_t *j = json_pack(
+        "{s:b, s:b, s:b, s:b, s:b}", "ofd_locks", p->ofd_locks, "o_direct", p->o_direct,
+        "holes", p->holes, "reflink", p->reflink, "atomic_rename", p->atomic_rename);
 
     return json_line(j);
 }
@@ -150,7 +152,8 @@ repo_set_add(const struct job_env *env, const char *name, const char *path,
         return err->class;
     if (path[0] != '/' || strlen(path) >= REPO_PATH_SIZE - 300)
         return err_set(err, ERR_INVALID, "invalid_path",
-                       "a repository's path is absolute and not overlong; got '%.200s'", path);
+                       "a repository's path is absolute and not overlong; got '%.200s'",
+                       path);
     if (repo_create(path, &r, err) < 0) {
         if (strcmp(err->code, "repo_folder_not_empty") == 0) {
             err->class = ERR_INVALID;

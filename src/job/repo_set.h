@@ -1,6 +1,7 @@
 /* job/repo_set.h - the repositories of this hub, open and locked.           Layer 3.
- * A repository that cannot be opened is kept with its reason and tried again when somebody asks
- * for it.  Thread-safe; a struct repo that was given out lives as long as the set. */
+ * A repository that cannot be opened is kept with its reason and tried again when
+ * somebody asks for it.  Thread-safe; a struct repo that was given out lives as long as
+ * the set. */
 #ifndef SENDENSE_JOB_REPO_SET_H
 #define SENDENSE_JOB_REPO_SET_H
 
@@ -17,8 +18,10 @@ void repo_set_free(struct repo_set *s);
 /* Opens and locks every repository of the catalog; those that fail are logged. */
 int repo_set_open_all(struct job_env *env, struct err *err);
 
-/* ERR_NOT_FOUND "repository_not_found", ERR_UNAVAILABLE "repository_unavailable" (and why). */
-int repo_set_get(const struct job_env *env, const char *id, struct repo **ret, struct err *err);
+/* ERR_NOT_FOUND "repository_not_found", ERR_UNAVAILABLE "repository_unavailable" (and
+ * why). */
+int repo_set_get(const struct job_env *env, const char *id, struct repo **ret,
+                 struct err *err);
 
 /* Creates or adopts the folder, locks it, adds the row.  ERR_EXISTS "repository_exists",
  * "repo_locked"; ERR_INVALID "invalid_path". */

@@ -16,7 +16,6 @@
 #include "job/stored.h"
 #include "store/image.h"
 
-
 /* Everything here belongs to the job's thread. */
 struct restore_job {
     struct job_env *env;
@@ -73,12 +72,13 @@ make_target(struct restore_job *j, uint64_t size_bytes, struct err *err)
     naming_export_make(name);
     socket = xasprintf("%s/%s", j->env->run_dir, name);
     spec.socket = socket;
-    if (journal_intent(j->env, j->id, RES_SOCKET, socket, &j->writer.res_socket, err) < 0 ||
+    if (journal_intent(j->env, j->id, RES_SOCKET, socket, &j->writer.res_socket, err) <
+            0 ||
         journal_intent(j->env, j->id, RES_EXPORT, name, &j->writer.res_export, err) < 0 ||
         export_start(&spec, &j->writer.export, err) < 0)
         return err_prefix(err, "open the target '%s' for writing", j->part);
-    return journal_held(j->env, j->id, j->writer.res_export, export_identity(j->writer.export),
-                        err);
+    return journal_held(j->env, j->id, j->writer.res_export,
+                        export_identity(j->writer.export), err);
 }
 
 static int
@@ -136,7 +136,8 @@ run(struct restore_job *j, struct err *err)
         stored_load(&j->stored, err) < 0)
         return err->class;
     size = j->stored.point.disks[j->disk].size_bytes;
-    if (make_target(j, size, err) < 0 || copy(j, err) < 0 || finish_target(j, size, err) < 0)
+    if (make_target(j, size, err) < 0 || copy(j, err) < 0 ||
+        finish_target(j, size, err) < 0)
         return err->class;
     journal_released(j->env, j->id, &j->res_file);
     return 0;
@@ -162,7 +163,9 @@ store_outcome(struct restore_job *j, const struct err *why, struct err *err)
 {
     CLEANUP_TX struct catalog_tx tx = {0};
     bool ok = why->class == 0, cancelled = why->class == ERR_CANCELLED;
-    struct cat_finish f = {.state = ok ? "completed" : cancelled ? "cancelled" : "failed",
+    struct cat_finish f = {.state = ok          ? "completed"
+                                    : cancelled ? "cancelled"
+                                                : "failed",
                            .phase = ok ? "completed" : j->phase,
                            .completed_us = time_utc_us(),
                            .error_code = ok ? NULL : why->code,
@@ -179,13 +182,14 @@ store_outcome(struct restore_job *j, const struct err *why, struct err *err)
 
     live_view(j->live, &view);
     if (catalog_tx_begin(j->env->catalog, &tx, err) < 0 ||
-        cat_restore_set_progress(j->env->catalog, j->id, view.bytes.total, view.bytes.done,
-                                 err) < 0)
+        cat_restore_set_progress(j->env->catalog, j->id, view.bytes.total,
+                                 view.bytes.done, err) < 0)
         return err->class;
     if (j->bad_ranges &&
         cat_restore_set_bad_ranges(j->env->catalog, j->id, j->bad_ranges, err) < 0)
         return err->class;
-    if (cat_restore_finish(j->env->catalog, j->id, &f, err) < 0 || bus_emit(j->env, &e, err) < 0)
+    if (cat_restore_finish(j->env->catalog, j->id, &f, err) < 0 ||
+        bus_emit(j->env, &e, err) < 0)
         return err->class;
     return catalog_tx_commit(&tx, err);
 }
@@ -200,15 +204,16 @@ restore_thread(void *arg)
                 j->stored.row.backup_id,
                 (long long)j->stored.row.disks[j->disk].device_key, j->target, j->format);
     if (run(j, &why) < 0) {
-        joblog_line(j->log, LOG_LEVEL_ERROR, "failed in phase %s: %s (%s)", j->phase, why.msg,
-                    why.code);
+        joblog_line(j->log, LOG_LEVEL_ERROR, "failed in phase %s: %s (%s)", j->phase,
+                    why.msg, why.code);
         undo(j);
     } else {
         joblog_line(j->log, LOG_LEVEL_INFO, "completed");
     }
     if (store_outcome(j, &why, &err) < 0)
         joblog_line(j->log, LOG_LEVEL_ERROR,
-                    "the outcome could not be stored: %s; the next start settles it", err.msg);
+                    "the outcome could not be stored: %s; the next start settles it",
+                    err.msg);
     bus_wake(j->env->bus);
     live_end(j->env->live, j->live);
     job_free(j);
@@ -240,7 +245,8 @@ check(struct restore_job *j, const struct restore_request *req, struct err *err)
         pick_disk(j, req->device_key, err) < 0)
         return err->class;
     d = &j->stored.row.disks[j->disk];
-    if (restore_target_check(j->env, req->target_path, d->bytes.sent, &j->target, err) < 0)
+    if (restore_target_check(j->env, req->target_path, d->bytes.sent, &j->target, err) <
+        0)
         return err->class;
     j->part = xasprintf("%s.part", j->target);
     j->format = xstrdup(req->format);
@@ -311,8 +317,8 @@ restore_cancel(struct job_env *env, const char *id, struct err *err)
     if (live)
         live_cancel(live);
     else if (strcmp(row.state, "cancelled") != 0)
-        err_set(err, ERR_EXISTS, "not_running", "restore '%s' is %s: nothing to cancel", id,
-                row.state);
+        err_set(err, ERR_EXISTS, "not_running", "restore '%s' is %s: nothing to cancel",
+                id, row.state);
     cat_restore_done(&row);
     return err->class;
 }

@@ -16,9 +16,9 @@ struct restore_request {
     const char *requested_by;
 };
 
-/* Starts the job and returns.  ERR_NOT_FOUND "backup_not_found", "disk_not_found"; ERR_EXISTS
- * "backup_not_completed", "backup_in_use", "target_exists"; ERR_INVALID "invalid_target",
- * "target_forbidden", "invalid_field"; ERR_NO_SPACE "target_full". */
+/* Starts the job and returns.  ERR_NOT_FOUND "backup_not_found", "disk_not_found";
+ * ERR_EXISTS "backup_not_completed", "backup_in_use", "target_exists"; ERR_INVALID
+ * "invalid_target", "target_forbidden", "invalid_field"; ERR_NO_SPACE "target_full". */
 int restore_start(struct job_env *env, const struct restore_request *req,
                   char ret_id[UUID_STR_SIZE], struct err *err);
 int restore_cancel(struct job_env *env, const char *id, struct err *err);

@@ -38,7 +38,8 @@ resolve(const char *path, char **ret, struct err *err)
     const char *name;
     struct stat st;
 
-    if (path[0] != '/' || strlen(path) > TARGET_PATH_MAX || !text_is_utf8(path, strlen(path)))
+    if (path[0] != '/' || strlen(path) > TARGET_PATH_MAX ||
+        !text_is_utf8(path, strlen(path)))
         return invalid(err, "is not an absolute path (on the hub's machine)", path);
     *slash = '\0';
     name = slash + 1;
@@ -47,10 +48,13 @@ resolve(const char *path, char **ret, struct err *err)
         return invalid(err, "does not name a file", path);
     folder = realpath(*copy ? copy : "/", NULL);
     if (!folder || stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
-        return invalid(err, "lies in a folder that does not exist on the hub's machine", path);
+        return invalid(err, "lies in a folder that does not exist on the hub's machine",
+                       path);
     if (access(folder, W_OK | X_OK) < 0)
-        return invalid(err, "lies in a folder that the hub's user may not write to", path);
-    *ret = strcmp(folder, "/") == 0 ? xasprintf("/%s", name) : xasprintf("%s/%s", folder, name);
+        return invalid(err, "lies in a folder that the hub's user may not write to",
+                       path);
+    *ret = strcmp(folder, "/") == 0 ? xasprintf("/%s", name)
+                                    : xasprintf("%s/%s", folder, name);
     return 0;
 }
 
@@ -83,10 +87,11 @@ restore_target_check(const struct job_env *env, const char *path, uint64_t need_
     run = realpath(env->run_dir, NULL);
     if ((data && inside(resolved, data)) || (run && inside(resolved, run)) ||
         repo_set_covers(env, resolved))
-        return err_set(err, ERR_INVALID, "target_forbidden",
-                       "target '%.300s' lies in a repository or in the hub's own folder: choose "
-                       "a place outside",
-                       path);
+        return err_set(
+            err, ERR_INVALID, "target_forbidden",
+            "target '%.300s' lies in a repository or in the hub's own folder: choose "
+            "a place outside",
+            path);
     part = xasprintf("%s.part", resolved);
     if (fs_exists(resolved) || fs_exists(part))
         return err_set(err, ERR_EXISTS, "target_exists",

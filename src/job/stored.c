@@ -14,7 +14,8 @@ stored_open(struct job_env *env, const char *backup_id, struct stored *s, struct
     if (cat_backup_get(env->catalog, backup_id, &s->row, err) < 0) {
         if (err->class == ERR_NOT_FOUND)
             err_set(err, ERR_NOT_FOUND, "backup_not_found",
-                    "no backup has the id '%.200s'; `sendense backup ls` lists them", backup_id);
+                    "no backup has the id '%.200s'; `sendense backup ls` lists them",
+                    backup_id);
         return err->class;
     }
     if (strcmp(s->row.state, "completed") != 0)
@@ -33,9 +34,10 @@ stored_open(struct job_env *env, const char *backup_id, struct stored *s, struct
 static int
 differs(const char *what, struct err *err)
 {
-    return err_set(err, ERR_CORRUPT, "verification_failed",
-                   "the point in the repository is not the one that the catalog knows: %s differs",
-                   what);
+    return err_set(
+        err, ERR_CORRUPT, "verification_failed",
+        "the point in the repository is not the one that the catalog knows: %s differs",
+        what);
 }
 
 static int

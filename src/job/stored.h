@@ -1,6 +1,7 @@
-/* job/stored.h - a completed backup opened for reading: row, point, repository, pin.   Layer 3.
- * Shared by verify and restore.  The point's JSON is the truth: it is read again and compared with
- * the row, so that a swapped or damaged file is refused before its layers are trusted. */
+/* job/stored.h - a completed backup opened for reading: row, point, repository, pin.
+ * Layer 3. Shared by verify and restore.  The point's JSON is the truth: it is read again
+ * and compared with the row, so that a swapped or damaged file is refused before its
+ * layers are trusted. */
 #ifndef SENDENSE_JOB_STORED_H
 #define SENDENSE_JOB_STORED_H
 
@@ -21,11 +22,13 @@ struct stored {
     bool pinned;
 };
 
-/* Row, state, pin, repository: no file is read yet.  ERR_NOT_FOUND "backup_not_found"; ERR_EXISTS
- * "backup_not_completed", "backup_in_use"; ERR_UNAVAILABLE "repository_unavailable". */
-int stored_open(struct job_env *env, const char *backup_id, struct stored *ret, struct err *err);
-/* Reads the point.  ERR_CORRUPT "verification_failed" when it is missing, damaged, or not the one
- * that the catalog knows. */
+/* Row, state, pin, repository: no file is read yet.  ERR_NOT_FOUND "backup_not_found";
+ * ERR_EXISTS "backup_not_completed", "backup_in_use"; ERR_UNAVAILABLE
+ * "repository_unavailable". */
+int stored_open(struct job_env *env, const char *backup_id, struct stored *ret,
+                struct err *err);
+/* Reads the point.  ERR_CORRUPT "verification_failed" when it is missing, damaged, or not
+ * the one that the catalog knows. */
 int stored_load(struct stored *s, struct err *err);
 /* Fills one disk for verify_run(), with the roots of the point. */
 void stored_fill(const struct stored *s, size_t index, struct verify_disk *d);

@@ -75,7 +75,9 @@ store_outcome(struct verify_job *j, const struct err *why, struct err *err)
     CLEANUP_TX struct catalog_tx tx = {0};
     bool ok = why->class == 0, damaged = why->class == ERR_CORRUPT;
     bool cancelled = why->class == ERR_CANCELLED;
-    struct cat_finish f = {.state = ok ? "completed" : cancelled ? "cancelled" : "failed",
+    struct cat_finish f = {.state = ok          ? "completed"
+                                    : cancelled ? "cancelled"
+                                                : "failed",
                            .phase = ok ? "completed" : "verifying",
                            .completed_us = time_utc_us(),
                            .error_code = ok ? NULL : why->code,
@@ -87,7 +89,8 @@ store_outcome(struct verify_job *j, const struct err *why, struct err *err)
     struct cat_event e = {.severity = ok ? "info" : "error",
                           .type = ok ? "verification.completed" : "verification.failed",
                           .code = ok ? NULL : why->code,
-                          .message = ok ? "every block was read back and compared" : why->msg,
+                          .message =
+                              ok ? "every block was read back and compared" : why->msg,
                           .job_id = j->id,
                           .backup_id = j->stored.row.backup_id,
                           .vm_id = j->stored.row.vm_id};
@@ -101,7 +104,8 @@ store_outcome(struct verify_job *j, const struct err *why, struct err *err)
     if ((ok || damaged) &&
         cat_backup_set_verification(j->env->catalog, j->stored.row.job_id, &v, err) < 0)
         return err->class;
-    if (cat_verify_finish(j->env->catalog, j->id, &f, err) < 0 || bus_emit(j->env, &e, err) < 0)
+    if (cat_verify_finish(j->env->catalog, j->id, &f, err) < 0 ||
+        bus_emit(j->env, &e, err) < 0)
         return err->class;
     return catalog_tx_commit(&tx, err);
 }
@@ -113,18 +117,20 @@ verify_thread(void *arg)
     struct err why = ERR_INIT, err = ERR_INIT;
     struct progress_view view;
 
-    joblog_line(j->log, LOG_LEVEL_INFO, "verification of backup '%s'", j->stored.row.backup_id);
+    joblog_line(j->log, LOG_LEVEL_INFO, "verification of backup '%s'",
+                j->stored.row.backup_id);
     run(j, &why);
     joblog_line(j->log, why.class ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s",
                 why.class ? why.msg : "verified");
     live_view(j->live, &view);
-    if (cat_verify_set_progress(j->env->catalog, j->id, view.bytes.total, view.bytes.done, &err) <
-        0)
+    if (cat_verify_set_progress(j->env->catalog, j->id, view.bytes.total, view.bytes.done,
+                                &err) < 0)
         joblog_line(j->log, LOG_LEVEL_WARN, "store the progress: %s, ignoring", err.msg);
     err_clear(&err);
     if (store_outcome(j, &why, &err) < 0)
         joblog_line(j->log, LOG_LEVEL_ERROR,
-                    "the outcome could not be stored: %s; the next start settles it", err.msg);
+                    "the outcome could not be stored: %s; the next start settles it",
+                    err.msg);
     bus_wake(j->env->bus);
     live_end(j->env->live, j->live);
     job_free(j);

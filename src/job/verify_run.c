@@ -28,8 +28,8 @@ open_readers(struct verify_run *v, struct err *err)
 }
 
 static int
-fill_disk(const struct verify_run *v, const struct verify_disk *d, struct worker_spec_disk *s,
-          struct err *err)
+fill_disk(const struct verify_run *v, const struct verify_disk *d,
+          struct worker_spec_disk *s, struct err *err)
 {
     CLEANUP_FREE char *name = xasprintf("%s.manifest", d->locator);
     char path[REPO_PATH_SIZE];
@@ -86,20 +86,22 @@ on_event(void *arg, const struct job_event *e)
         break;
     case EVENT_BAD_RANGE:
         joblog_line(v->log, LOG_LEVEL_ERROR,
-                    "damaged: disk device_key=%u offset=%llu length=%llu reason=%s", e->disk,
-                    (unsigned long long)e->offset, (unsigned long long)e->length,
+                    "damaged: disk device_key=%u offset=%llu length=%llu reason=%s",
+                    e->disk, (unsigned long long)e->offset, (unsigned long long)e->length,
                     bad_range_to_str(e->bad_reason));
         if (v->n_bad < VERIFY_BAD_RANGES_MAX)
-            v->bad[v->n_bad++] = (struct bad_range_item){
-                .key = e->disk, .offset = e->offset, .length = e->length, .reason = e->bad_reason};
+            v->bad[v->n_bad++] = (struct bad_range_item){.key = e->disk,
+                                                         .offset = e->offset,
+                                                         .length = e->length,
+                                                         .reason = e->bad_reason};
         break;
     case EVENT_DISK_DONE:
         if (d)
             on_disk_done(d, e);
         break;
     case EVENT_WARNING:
-        joblog_line(v->log, LOG_LEVEL_WARN, "worker warning code=%s message='%s'", e->code,
-                    e->message);
+        joblog_line(v->log, LOG_LEVEL_WARN, "worker warning code=%s message='%s'",
+                    e->code, e->message);
         break;
     default:
         break;
@@ -158,10 +160,10 @@ verify_bad_ranges_text(const struct verify_run *v)
     CLEANUP_JSON json_t *a = json_array();
 
     for (size_t i = 0; i < v->n_bad; i++)
-        json_array_append_new(
-            a, json_pack("{s:I, s:I, s:I, s:s}", "device_key", (json_int_t)v->bad[i].key,
-                         "offset", (json_int_t)v->bad[i].offset, "length",
-                         (json_int_t)v->bad[i].length, "reason",
-                         bad_range_to_str(v->bad[i].reason)));
+        json_array_append_new(a, json_pack("{s:I, s:I, s:I, s:s}", "device_key",
+                                           (json_int_t)v->bad[i].key, "offset",
+                                           (json_int_t)v->bad[i].offset, "length",
+                                           (json_int_t)v->bad[i].length, "reason",
+                                           bad_range_to_str(v->bad[i].reason)));
     return json_line(a);
 }

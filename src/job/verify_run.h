@@ -1,5 +1,6 @@
-/* job/verify_run.h - reads layers back through a worker and compares.       Layer 3.  Blocking.
- * Used by the backup job (before it may say `completed`) and by verification jobs. */
+/* job/verify_run.h - reads layers back through a worker and compares.       Layer 3.
+ * Blocking. Used by the backup job (before it may say `completed`) and by verification
+ * jobs. */
 #ifndef SENDENSE_JOB_VERIFY_RUN_H
 #define SENDENSE_JOB_VERIFY_RUN_H
 
@@ -63,7 +64,8 @@ struct verify_run {
     uint32_t disk; /* the one that failed */
 };
 
-/* Opens the readers, runs the worker, closes the readers.  ERR_CORRUPT "verification_failed". */
+/* Opens the readers, runs the worker, closes the readers.  ERR_CORRUPT
+ * "verification_failed". */
 int verify_run(struct verify_run *v, struct err *err);
 
 /* JSON array of the bad ranges, "[]" when none; caller frees. */

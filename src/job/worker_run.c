@@ -16,7 +16,8 @@
 #include "os/child.h"
 
 #define EXIT_GRACE_MS 5000u
-/* A worker that works tells of progress every second, and its own deadlines end it before this. */
+/* A worker that works tells of progress every second, and its own deadlines end it before
+ * this. */
 #define SILENCE_MARGIN_S 60u
 
 int
@@ -29,11 +30,13 @@ result_to_err(const struct job_event *result, struct err *err)
         return 0;
     if (result->status == RESULT_CANCELLED)
         class = ERR_CANCELLED;
-    else if (strcmp(code, "verification_failed") == 0 || strcmp(code, "manifest_corrupt") == 0)
+    else if (strcmp(code, "verification_failed") == 0 ||
+             strcmp(code, "manifest_corrupt") == 0)
         class = ERR_CORRUPT;
     else if (strcmp(code, "no_space") == 0)
         class = ERR_NO_SPACE;
-    return err_set(err, class, code, "%s", result->message ? result->message : "no reason given");
+    return err_set(err, class, code, "%s",
+                   result->message ? result->message : "no reason given");
 }
 
 /* Sends the spec; the worker reads it at once, so this does not block for long. */
@@ -111,7 +114,8 @@ read_some(struct reader *r, int fd, struct err *err)
     if (n == 0)
         return 1;
     if (buf_append(&r->buf, chunk, (size_t)n, err) < 0)
-        return err_set(err, ERR_PROTOCOL, "worker_protocol", "a line of the worker is too long");
+        return err_set(err, ERR_PROTOCOL, "worker_protocol",
+                       "a line of the worker is too long");
     return take_lines(r, err);
 }
 
@@ -123,8 +127,9 @@ follow(struct reader *r, struct child *child, struct err *err)
     bool told = false;
 
     for (;;) {
-        struct pollfd p[2] = {{.fd = child_stdout_fd(child), .events = POLLIN},
-                              {.fd = told ? -1 : live_cancel_fd(r->w->live), .events = POLLIN}};
+        struct pollfd p[2] = {
+            {.fd = child_stdout_fd(child), .events = POLLIN},
+            {.fd = told ? -1 : live_cancel_fd(r->w->live), .events = POLLIN}};
         int n = poll(p, 2, (int)silence_ms);
 
         if (n < 0 && errno != EINTR)
@@ -169,7 +174,8 @@ worker_run(struct worker_job *w, struct err *err)
     struct child_spec cs = {
         .argv = argv, .in = CHILD_PIPE, .out = CHILD_PIPE, .err = CHILD_INHERIT};
     const char *job_id = w->spec->job_id;
-    CLEANUP_FREE char *key = xasprintf("%s:%s", job_id, worker_task_to_str(w->spec->task));
+    CLEANUP_FREE char *key =
+        xasprintf("%s:%s", job_id, worker_task_to_str(w->spec->task));
     struct reader r = {.w = w, .buf = BUF_INIT(EVENT_LINE_MAX + 65536)};
     CLEANUP_CHILD struct child *child = NULL;
     struct child_exit ex;

@@ -1,4 +1,5 @@
-/* job/worker_run.h - runs one sendense-worker to its end.                   Layer 3.  Blocking. */
+/* job/worker_run.h - runs one sendense-worker to its end.                   Layer 3.
+ * Blocking. */
 #ifndef SENDENSE_JOB_WORKER_RUN_H
 #define SENDENSE_JOB_WORKER_RUN_H
 
@@ -24,8 +25,9 @@ struct worker_job {
 };
 
 /* 0 when the worker's result is ok.  Otherwise its code and message: ERR_CORRUPT
- * "verification_failed", ERR_CANCELLED "cancelled", ERR_IO …, "worker_died", "worker_protocol",
- * ERR_TIMEOUT "worker_hung" (no line for a minute longer than its own deadlines). */
+ * "verification_failed", ERR_CANCELLED "cancelled", ERR_IO …, "worker_died",
+ * "worker_protocol", ERR_TIMEOUT "worker_hung" (no line for a minute longer than its own
+ * deadlines). */
 int worker_run(struct worker_job *w, struct err *err);
 
 /* The result of a client or worker as an error: class from the code. */

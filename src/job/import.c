@@ -1,0 +1,230 @@
+#include "job/import.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "catalog/cat_backup.h"
+#include "catalog/cat_vm.h"
+#include "catalog/catalog.h"
+#include "job/bus.h"
+#include "job/point_files.h"
+#include "job/repo_set.h"
+#include "store/repo.h"
+
+#define DEFAULT_NODE "1"
+
+struct import {
+    struct job_env *env;
+    struct repo *repo;
+    const char *repo_id;
+    struct import_report *report;
+    char **names; /* points found */
+    size_t n;
+};
+
+static int
+collect(void *arg, const char *name, enum repo_entry kind, struct err *err)
+{
+    struct import *im = arg;
+
+    im->names = xreallocarray(im->names, im->n + 1, sizeof *im->names);
+    im->names[im->n++] = xstrdup(name);
+    return 0;
+}
+
+/* Oldest first, so that the newest point decides on a VM's name and disks. */
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void
+refuse(struct import *im, const char *file, const struct err *why)
+{
+    struct import_report *r = im->report;
+
+    log_error("import: '%s': %s", file, why->msg);
+    r->refused = xreallocarray(r->refused, r->n_refused + 1, sizeof *r->refused);
+    r->refused[r->n_refused++] =
+        (struct import_refused){.file = xstrdup(file), .message = xstrdup(why->msg)};
+}
+
+static int
+ensure_vm(struct import *im, const struct point *p, struct err *err)
+{
+    CLEANUP_FREE struct cat_vm_disk *disks = NULL;
+    struct cat_vm known = {0}, vm;
+
+    if (cat_vm_get(im->env->catalog, p->vm_uuid, &known, err) >= 0) {
+        cat_vm_done(&known);
+        return 0;
+    }
+    if (err->class != ERR_NOT_FOUND)
+        return err->class;
+    err_clear(err);
+    disks = xcalloc(p->n_disks, sizeof *disks);
+    for (size_t i = 0; i < p->n_disks; i++)
+        disks[i] = (struct cat_vm_disk){.disk_uuid = p->disks[i].disk_uuid,
+                                        .device_key = p->disks[i].key,
+                                        .disk_index = p->disks[i].index,
+                                        .label = p->disks[i].label,
+                                        .source_url = p->disks[i].source_url,
+                                        .size_bytes = p->disks[i].size_bytes};
+    vm = (struct cat_vm){.id = p->vm_uuid,
+                         .name = p->vm_name,
+                         .source_type = p->source_type,
+                         .node_id = DEFAULT_NODE,
+                         .created_us = p->created_us,
+                         .disks = disks,
+                         .n_disks = p->n_disks};
+    return cat_vm_add(im->env->catalog, &vm, err);
+}
+
+struct roots {
+    char layer[2 * MANIFEST_HASH_SIZE + 1];
+    char content[2 * MANIFEST_HASH_SIZE + 1];
+};
+
+static void
+fill_disk(const struct point *p, size_t i, struct roots *roots, struct cat_backup_disk *d)
+{
+    const struct point_disk *s = &p->disks[i];
+
+    text_hex(s->layer_root, MANIFEST_HASH_SIZE, roots->layer);
+    text_hex(s->content_root, MANIFEST_HASH_SIZE, roots->content);
+    *d = (struct cat_backup_disk){
+        .disk_index = s->index,
+        .device_key = s->key,
+        .disk_uuid = s->disk_uuid,
+        .size_bytes = s->size_bytes,
+        .label = s->label,
+        .source_url = s->source_url,
+        .backup_type = s->parent_layer_id[0] ? "incremental" : "full",
+        .read_mode = read_mode_to_str(s->read_mode),
+        .reason = reason_to_str(s->reason),
+        .locator = s->locator,
+        .layer_id = s->layer_id,
+        .parent_layer_id = s->parent_layer_id[0] ? s->parent_layer_id : NULL,
+        .layer_root = roots->layer,
+        .content_root = roots->content,
+        .records = (int64_t)s->records,
+        .change_id = s->change_id,
+        .state = "completed",
+        .bytes = {.read = s->bytes.read,
+                  .sent = s->bytes.sent,
+                  .zero = s->bytes.zero,
+                  .skipped = s->bytes.skipped,
+                  .audit = s->bytes.audit,
+                  .stored = s->bytes.stored}};
+}
+
+static int
+insert_backup(struct import *im, const struct point *p, struct err *err)
+{
+    CLEANUP_FREE struct cat_backup_disk *disks = xcalloc(p->n_disks, sizeof *disks);
+    CLEANUP_FREE struct roots *roots = xcalloc(p->n_disks, sizeof *roots);
+    struct cat_backup row = {
+        .job_id = p->job_id,
+        .backup_id = p->backup_id,
+        .vm_id = p->vm_uuid,
+        .vm_name = p->vm_name,
+        .repository_id = im->repo_id,
+        .node_id = DEFAULT_NODE,
+        .backup_type = backup_type_to_str(p->type),
+        .state = "completed",
+        .current_phase = "completed",
+        .verification = verification_to_str(p->verification),
+        .readback = p->readback == READBACK_NONE ? NULL : readback_to_str(p->readback),
+        .verified_us = p->verification == VERIFICATION_VERIFIED ? p->completed_us : 0,
+        .seq = p->seq,
+        .attempt = 1,
+        .point_id = p->point_id,
+        .requested_by = "import",
+        .created_us = p->created_us,
+        .started_us = p->started_us,
+        .completed_us = p->completed_us,
+        .error_disk = -1,
+        .disks = disks,
+        .n_disks = p->n_disks};
+
+    for (size_t i = 0; i < p->n_disks; i++)
+        fill_disk(p, i, &roots[i], &disks[i]);
+    return cat_backup_insert(im->env->catalog, &row, err);
+}
+
+/* 1 = imported, 0 = known already. */
+static int
+import_point(struct import *im, const char *name, struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+    CLEANUP_POINT struct point p = {0};
+    CLEANUP_FREE char *expected = NULL;
+    struct cat_backup known = {0};
+
+    if (point_files_read(im->repo, name, &p, err) < 0)
+        return err->class;
+    expected = point_files_name(p.vm_uuid, p.seq);
+    if (strcmp(expected, name) != 0)
+        return err_set(err, ERR_CORRUPT, "point_corrupt",
+                       "the point says that it belongs at '%s'", expected);
+    if (cat_backup_get_by_job(im->env->catalog, p.job_id, &known, err) >= 0) {
+        cat_backup_done(&known);
+        return 0;
+    }
+    if (err->class != ERR_NOT_FOUND)
+        return err->class;
+    err_clear(err);
+    if (catalog_tx_begin(im->env->catalog, &tx, err) < 0 || ensure_vm(im, &p, err) < 0 ||
+        insert_backup(im, &p, err) < 0 || catalog_tx_commit(&tx, err) < 0)
+        return err->class;
+    return 1;
+}
+
+int
+import_repository(struct job_env *env, const char *repo_id, const char *actor,
+                  struct import_report *ret, struct err *err)
+{
+    struct import im = {.env = env, .repo_id = repo_id, .report = ret};
+    struct cat_event e = {.severity = "info",
+                          .type = "repository.imported",
+                          .message = "points of the repository read into the catalog",
+                          .actor = actor};
+    int r;
+
+    *ret = (struct import_report){0};
+    if (repo_set_get(env, repo_id, &im.repo, err) < 0)
+        return err->class;
+    r = repo_list_points(im.repo, collect, &im, err);
+    if (im.n)
+        qsort(im.names, im.n, sizeof *im.names, by_name);
+    for (size_t i = 0; i < im.n; i++) {
+        struct err why = ERR_INIT;
+        int one = r < 0 ? r : import_point(&im, im.names[i], &why);
+
+        ret->found++;
+        if (one > 0)
+            ret->imported++;
+        else if (one == 0)
+            ret->known++;
+        else if (r >= 0)
+            refuse(&im, im.names[i], &why);
+        free(im.names[i]);
+    }
+    free(im.names);
+    return r < 0 ? r : bus_emit(env, &e, err);
+}
+
+void
+import_report_done(struct import_report *r)
+{
+    for (size_t i = 0; i < r->n_refused; i++) {
+        free(r->refused[i].file);
+        free(r->refused[i].message);
+    }
+    free(r->refused);
+    *r = (struct import_report){0};
+}

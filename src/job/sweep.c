@@ -1,0 +1,161 @@
+#include "job/sweep.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "catalog/cat_repository.h"
+#include "job/repo_set.h"
+#include "model/naming.h"
+#include "store/repo.h"
+
+/* Names of one folder. */
+struct names {
+    char **v;
+    size_t n;
+};
+
+static int
+collect(void *arg, const char *name, enum repo_entry kind, struct err *err)
+{
+    struct names *l = arg;
+
+    l->v = xreallocarray(l->v, l->n + 1, sizeof *l->v);
+    l->v[l->n++] = xstrdup(name);
+    return 0;
+}
+
+static void
+names_done(struct names *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->v[i]);
+    free(l->v);
+    *l = (struct names){0};
+}
+
+/* The number of a file that Sendense makes; false for anything else, which is left alone.
+ */
+static bool
+file_seq(const char *name, uint32_t *ret)
+{
+    static const char *const suffixes[] = {".qcow2", ".manifest", ".manifest.part"};
+
+    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
+        if (naming_seq_from_file(name, suffixes[i], ret) == 0)
+            return true;
+    return false;
+}
+
+static bool
+has_point(const struct names *points, uint32_t seq)
+{
+    for (size_t i = 0; i < points->n; i++) {
+        uint32_t s;
+
+        if (naming_seq_from_file(points->v[i], ".json", &s) == 0 && s == seq)
+            return true;
+    }
+    return false;
+}
+
+static void
+remove_file(struct repo *repo, const char *dir, const char *name, unsigned *removed)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s", dir, name);
+    struct err err = ERR_INIT;
+
+    if (repo_remove(repo, path, true, &err) < 0) {
+        log_error("sweep: remove '%s': %s", path, err.msg);
+        return;
+    }
+    log_warn("sweep: '%s' belonged to no job and no point, removed", path);
+    (*removed)++;
+}
+
+static int
+sweep_disk(struct repo *repo, const char *dir, const struct names *points,
+           unsigned *removed, struct err *err)
+{
+    struct names files = {0};
+    struct err ignored = ERR_INIT;
+    int r = repo_list(repo, dir, collect, &files, err);
+
+    for (size_t i = 0; r >= 0 && i < files.n; i++) {
+        uint32_t seq;
+
+        if (file_seq(files.v[i], &seq) && !has_point(points, seq))
+            remove_file(repo, dir, files.v[i], removed);
+    }
+    names_done(&files);
+    /* Only an empty one goes. */
+    if (r >= 0)
+        repo_remove_dir(repo, dir, &ignored);
+    return r;
+}
+
+static int
+sweep_vm(struct repo *repo, const char *vm, unsigned *removed, struct err *err)
+{
+    CLEANUP_FREE char *points_dir = xasprintf("vms/%s/points", vm);
+    CLEANUP_FREE char *disks_dir = xasprintf("vms/%s/disks", vm);
+    struct names points = {0}, disks = {0};
+    int r = repo_list(repo, points_dir, collect, &points, err);
+
+    for (size_t i = 0; r >= 0 && i < points.n; i++)
+        if (strlen(points.v[i]) > 4 &&
+            strcmp(points.v[i] + strlen(points.v[i]) - 4, ".tmp") == 0)
+            remove_file(repo, points_dir, points.v[i], removed);
+    if (r >= 0)
+        r = repo_list(repo, disks_dir, collect, &disks, err);
+    for (size_t i = 0; r >= 0 && i < disks.n; i++) {
+        CLEANUP_FREE char *dir = xasprintf("%s/%s", disks_dir, disks.v[i]);
+
+        if (uuid_is_valid(disks.v[i]))
+            r = sweep_disk(repo, dir, &points, removed, err);
+    }
+    names_done(&points);
+    names_done(&disks);
+    return r;
+}
+
+static void
+sweep_repository(struct repo *repo, unsigned *removed)
+{
+    struct names vms = {0};
+    struct err err = ERR_INIT;
+
+    if (repo_list(repo, "vms", collect, &vms, &err) < 0)
+        log_error("sweep of '%s': %s", repo_folder(repo), err.msg);
+    for (size_t i = 0; err.class == 0 && i < vms.n; i++) {
+        struct err e = ERR_INIT;
+
+        if (uuid_is_valid(vms.v[i]) && sweep_vm(repo, vms.v[i], removed, &e) < 0)
+            log_error("sweep of VM '%s' in '%s': %s", vms.v[i], repo_folder(repo), e.msg);
+    }
+    names_done(&vms);
+}
+
+void
+sweep_all(struct job_env *env, unsigned *ret_removed)
+{
+    struct cat_repositories list = {0};
+    struct cat_page page = {.limit = CATALOG_PAGE_MAX};
+    struct err err = ERR_INIT;
+
+    *ret_removed = 0;
+    if (cat_repository_list(env->catalog, &page, &list, &err) < 0) {
+        log_error("sweep: %s", err.msg);
+        return;
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        struct err e = ERR_INIT;
+        struct repo *repo;
+
+        if (repo_set_get(env, list.v[i].id, &repo, &e) >= 0)
+            sweep_repository(repo, ret_removed);
+    }
+    cat_repositories_done(&list);
+}
