@@ -56,16 +56,3 @@ escape_text(const char *s, size_t n, const char *keep)
     *at = '\0';
     return out;
 }
-
-size_t
-escape_width(const char *s)
-{
-    size_t n = strlen(s), width = 0;
-
-    for (size_t i = 0; i < n; width++) {
-        size_t len = text_utf8_len(s + i, n - i);
-
-        i += len ? len : 1;
-    }
-    return width;
-}

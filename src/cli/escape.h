@@ -10,7 +10,4 @@
  * stay, e.g. "\t". */
 char *escape_text(const char *s, size_t n, const char *keep);
 
-/* Terminal columns of a string that is free of controls; invalid bytes count one. */
-size_t escape_width(const char *s);
-
 #endif

@@ -40,7 +40,6 @@ test_escape(void **state)
             6, "", "\\u202etxt");
     escaped("\xff\xc2", 2, "", "\\xff\\xc2");
     escaped("", 0, "", "");
-    assert_int_equal(escape_width("a日\xff"), 3);
 }
 
 static void
