@@ -83,7 +83,7 @@ _sendense() {
     vm,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
     vm,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
     backup,) words='run ls show log verify rm cancel' ;;
-    backup,run) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --repo --no-verify --rate --wait --timeout' ;;
+    backup,run) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --repo --rate --wait --timeout' ;;
     backup,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --repo --vm --status' ;;
     backup,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --timeout' ;;
     backup,log) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -f --follow' ;;

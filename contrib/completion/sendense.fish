@@ -21,7 +21,6 @@ complete -c sendense -n __fish_use_subcommand -a backup
 complete -c sendense -n '__fish_seen_subcommand_from backup; and not __fish_seen_subcommand_from run ls show log verify rm cancel' -a run -d 'start a backup of a VM'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l vm-id -r -d 'the VM by id, where several share a name'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l repo -r -d 'name or id of the repository'
-complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l no-verify -d 'do not read the backup back; it is not verified'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l rate -r -d 'at most so many bytes per second; K, M, G are powers of 1024'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l wait -d 'stay until the job has ended and show its progress'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l timeout -r -d 'stop waiting after TIME (90, 15m, 12h): exit 124, the job goes on'

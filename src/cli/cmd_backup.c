@@ -125,8 +125,6 @@ make_request(struct cli *c, json_t *body, struct err *err)
     json_object_set_new(body, "backup_type", json_string("full"));
     if (repo)
         json_object_set_new(body, "repository_id", json_string(repo));
-    if (c->args.value[OPT_NO_VERIFY])
-        json_object_set_new(body, "verify", json_string("none"));
     if (rate)
         json_object_set_new(body, "limits",
                             json_pack("{s:I}", "rate_bytes_per_s", (json_int_t)rate));

@@ -34,8 +34,6 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_VM_ID] = {"vm-id", .arg = "ID",
                    .help = "the VM by id, where several share a name"},
     [OPT_REPO] = {"repo", .arg = "REPO", .help = "name or id of the repository"},
-    [OPT_NO_VERIFY] = {"no-verify",
-                       .help = "do not read the backup back; it is not verified"},
     [OPT_RATE] = {"rate", .arg = "BYTES",
                   .help = "at most so many bytes per second; K, M, G are powers of 1024"},
     [OPT_WAIT] = {"wait", .help = "stay until the job has ended and show its progress"},
@@ -99,8 +97,7 @@ const struct cli_cmd cli_commands[] = {
      "VM is a name or an id; --vm-id decides where several VMs share a name.\n"
      "Without --wait the command ends once the hub has started the job.",
      NULL,
-     BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_NO_VERIFY) | BIT(OPT_RATE) | BIT(OPT_WAIT) |
-         BIT(OPT_TIMEOUT),
+     BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_RATE) | BIT(OPT_WAIT) | BIT(OPT_TIMEOUT),
      true, cmd_backup_run},
     {"backup", "ls", "", 0, 0, "list backups, newest first", NULL, NULL,
      BIT(OPT_VM) | BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_STATUS), true, cmd_backup_ls},

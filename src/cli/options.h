@@ -28,7 +28,6 @@ enum cli_opt_id {
     OPT_NODE,
     OPT_VM_ID,
     OPT_REPO,
-    OPT_NO_VERIFY,
     OPT_RATE,
     OPT_WAIT,
     OPT_NO_WAIT,

@@ -179,11 +179,11 @@ test_backup_run(void **state)
     const struct canned no_node[] = {
         {"POST /backups", ERR_UNAVAILABLE, "node 1 is offline", "node_unreachable"}, {0}};
 
-    expect(run_cli(start, "backup run pgtest1 --repo big --rate 10M --no-verify"), 0,
+    expect(run_cli(start, "backup run pgtest1 --repo big --rate 10M"), 0,
            "backup-pgtest1-1", "has started");
     asked("POST /backups {\"vm_id\":\"" VM_ID
           "\",\"backup_type\":\"full\",\"repository_id\":"
-          "\"3\",\"verify\":\"none\",\"limits\":{\"rate_bytes_per_s\":10485760}}");
+          "\"3\",\"limits\":{\"rate_bytes_per_s\":10485760}}");
     expect(run_cli(wait, "backup run --vm-id " VM_ID " --wait"), 0, "verified",
            "transferring 41.5%, 1 MiB/s, 1:03 left");
     expect(run_cli(wait, "backup run --vm-id " VM_ID " --wait"), 0, NULL, "trying again");
