@@ -232,6 +232,5 @@ backup_commit(struct backup_job *b, struct err *err)
     /* The commit is done: from here on nothing may fail the backup; a catalog that cannot
      * be written is caught up from the point by the next start. */
     b->committed = true;
-    FAILPOINT(POINT_DURABLE);
     return store_completed(b, &p, err);
 }
