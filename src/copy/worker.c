@@ -227,8 +227,6 @@ fill(struct copy_worker *w, int *ret_wait_ms, struct err *err)
         nbd_slots_put(w->slots, slot);
         w->starved = r == CURSOR_WAIT;
         w->ended = r == CURSOR_END;
-        if (w->ended)
-            copy_disk_wake(d);
     }
     return r < 0 ? r : 0;
 }
@@ -242,8 +240,12 @@ loop(struct copy_worker *w, struct err *err)
 
         if (r < 0)
             return r;
-        if (atomic_load(&w->disk->quit) && nbd_slots_busy(w->slots) == 0)
-            return 0;
+        if (nbd_slots_busy(w->slots) == 0) {
+            if (atomic_load(&w->disk->quit))
+                return 0;
+            if (w->ended) /* perhaps the last one that had work */
+                copy_disk_wake(w->disk);
+        }
         r = nbd_slots_wait(w->slots, wait_ms, &slot, err);
         w->starved = false; /* whatever it was, room may have come with it */
         if (r > 0)
