@@ -133,6 +133,7 @@ run(struct control *c, struct err *err)
         r = json_parse(line, n, &j, err);
     if (r == 0)
         r = probe_request_decode(j, &q, err);
+    c->in_fd = -1; /* whoever asks may close stdin and wait; a signal still ends it */
     if (r == 0)
         r = control_start(c, err);
     if (r < 0)

@@ -31,7 +31,8 @@ struct copy_records {
     struct entry *ring;
     uint64_t first; /* sequence of the first incomplete piece */
     uint64_t done;
-    bool starved;
+    bool starved; /* room for piece starved_seq was asked for in vain */
+    uint64_t starved_seq;
     struct list list;
     /* owner of the checkpoints */
     struct list taken;
@@ -82,8 +83,10 @@ copy_records_room(struct copy_records *r, uint64_t seq)
     LOCK_SCOPE(&r->lock);
     bool room = room_locked(r, seq);
 
-    if (!room)
+    if (!room) {
         r->starved = true;
+        r->starved_seq = seq;
+    }
     return room;
 }
 
@@ -112,7 +115,7 @@ append_locked(struct copy_records *r, uint64_t seq, unsigned n)
 static bool
 end_starvation_locked(struct copy_records *r)
 {
-    bool wake = r->starved && room_locked(r, r->first);
+    bool wake = r->starved && room_locked(r, r->starved_seq);
 
     if (wake)
         r->starved = false;
