@@ -101,6 +101,8 @@ append_locked(struct copy_records *r, uint64_t seq, unsigned n)
 {
     struct list *l = &r->list;
 
+    if (n == 0)
+        return;
     if (l->n + n > l->alloc) {
         l->alloc = l->alloc ? l->alloc * 2 : 4096;
         while (l->alloc < l->n + n)
