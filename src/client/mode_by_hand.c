@@ -7,9 +7,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/timeutil.h"
-#include "client/control.h"
+#include "copy/control.h"
 #include "client/modes.h"
-#include "client/result.h"
+#include "copy/result.h"
 #include "copy/copy.h"
 #include "model/progress.h"
 #include "model/targets.h"
@@ -196,7 +196,8 @@ mode_by_hand(const struct by_hand *h, int signal_fd)
 {
     struct err err = ERR_INIT;
     CLEANUP_COPY_STOP struct copy_stop *stop = NULL;
-    struct control control = {.in_fd = -1, .signal_fd = signal_fd, .done_fd = -1};
+    struct control control = {
+        .in_fd = -1, .leave = _exit, .signal_fd = signal_fd, .done_fd = -1};
     struct screen screen = {.tty = isatty(STDERR_FILENO) == 1};
     int r = copy_stop_new(&stop, &err);
 

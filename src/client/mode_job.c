@@ -1,132 +1,33 @@
 /* client/mode_job.c - one job of the node. */
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
-#include "base/json.h"
-#include "base/log.h"
-#include "base/version.h"
-#include "client/control.h"
 #include "client/modes.h"
-#include "client/result.h"
 #include "copy/copy.h"
-
-/* What is needed for a proper first line even when the rest of the spec is refused. */
-struct identity {
-    char job_id[UUID_STR_SIZE];
-    uint32_t attempt;
-};
-
-static void
-find_identity(const char *line, size_t n, struct identity *ret)
-{
-    CLEANUP_JSON json_t *j = NULL;
-    struct err ignored = ERR_INIT;
-    const char *id;
-    json_int_t attempt;
-
-    snprintf(ret->job_id, sizeof(ret->job_id), "00000000-0000-0000-0000-000000000000");
-    ret->attempt = 1;
-    if (json_parse(line, n, &j, &ignored) < 0)
-        return;
-    id = json_string_value(json_object_get(j, "job_id"));
-    attempt = json_integer_value(json_object_get(j, "attempt"));
-    if (id && uuid_is_valid(id))
-        snprintf(ret->job_id, sizeof(ret->job_id), "%s", id);
-    if (attempt >= 1 && attempt <= UINT32_MAX)
-        ret->attempt = (uint32_t)attempt;
-}
-
-static void
-say_hello(struct output *o, const struct identity *id)
-{
-    char program[] = CLIENT_PROG, version[64], commit[64], build[128];
-    struct job_event ev = {.type = EVENT_HELLO,
-                           .program = program,
-                           .version = version,
-                           .commit = commit,
-                           .build_id = build,
-                           .attempt = id->attempt,
-                           .pid = (uint32_t)getpid()};
-
-    snprintf(version, sizeof(version), "%s", version_string);
-    snprintf(commit, sizeof(commit), "%s", version_commit);
-    snprintf(build, sizeof(build), "%s", version_build_id());
-    memcpy(ev.job_id, id->job_id, sizeof(ev.job_id));
-    output_emit(o, &ev);
-}
+#include "copy/session.h"
 
 static int
-run_spec(struct control *c, const struct job_spec *spec, struct err *err)
-{
-    struct copy_opts opts = {
-        .spec = spec, .stop = c->stop, .event = output_emit, .event_arg = c->output};
-    int r = control_start(c, err);
-
-    if (r < 0)
-        return r;
-    r = copy_run(&opts, err);
-    FAILPOINT(CLIENT_BEFORE_RESULT);
-    /* From here on nobody else may tell a result. */
-    control_stop(c);
-    return r;
-}
-
-static int
-run(struct control *c, int64_t *ret_disk, struct err *err)
+run(struct control *c, const char *line, size_t n, struct err *err)
 {
     CLEANUP_JOB_SPEC struct job_spec spec = {0};
-    struct identity id;
-    char context[64];
-    char *line = NULL;
-    size_t n = 0;
-    int r = control_first_line(c, &line, &n, err);
+    struct copy_opts opts = {
+        .spec = &spec, .stop = c->stop, .event = output_emit, .event_arg = c->output};
+    int r;
 
-    find_identity(r == 0 ? line : "", r == 0 ? n : 0, &id);
-    say_hello(c->output, &id);
     FAILPOINT(CLIENT_STARTED);
-    if (r == 0)
-        r = job_spec_decode_line(line, n, &spec, err);
-    if (r < 0)
-        return r;
-    snprintf(context, sizeof(context), "job='%s'", spec.job_id);
-    log_set_context(context);
-    r = run_spec(c, &spec, err);
-    /* The first error is the reason; what copy_run saw may be its consequence. */
-    if (r < 0)
-        copy_stop_get(c->stop, ret_disk, err);
-    return r < 0 ? err->class : 0;
+    if (job_spec_decode_line(line, n, &spec, err) < 0 ||
+        session_watch(c, spec.job_id, err) < 0)
+        return err->class;
+    r = copy_run(&opts, err);
+    FAILPOINT(CLIENT_BEFORE_RESULT);
+    session_unwatch(c);
+    return r;
 }
 
 int
 mode_job(int signal_fd)
 {
-    struct err err = ERR_INIT;
-    CLEANUP_COPY_STOP struct copy_stop *stop = NULL;
-    struct output output;
-    struct control control;
-    int64_t disk = -1;
-    int r = copy_stop_new(&stop, &err);
+    const struct session s = {.prog = CLIENT_PROG, .leave = _exit, .run = run};
 
-    if (r < 0) {
-        log_error("%s", err.msg);
-        return 1;
-    }
-    output_init(&output, STDOUT_FILENO, stop);
-    control = (struct control){.in_fd = STDIN_FILENO,
-                               .signal_fd = signal_fd,
-                               .done_fd = -1,
-                               .stop = stop,
-                               .output = &output};
-    line_reader_init(&control.lines, SPEC_LINE_MAX);
-    r = run(&control, &disk, &err);
-    if (r < 0 && r != ERR_CANCELLED)
-        log_error("%s", err.msg);
-    result_emit(&output, r, disk, &err);
-    if (output.broken) /* the status is all that is left to tell it */
-        r = r < 0 ? r : ERR_IO;
-    line_reader_done(&control.lines);
-    output_done(&output);
-    return result_exit_status(r);
+    return session_main(&s, signal_fd);
 }

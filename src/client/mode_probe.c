@@ -9,9 +9,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "client/control.h"
+#include "copy/control.h"
 #include "client/modes.h"
-#include "client/result.h"
+#include "copy/result.h"
 #include "model/nodeapi.h"
 #include "nbd/nbd_conn.h"
 
@@ -152,7 +152,7 @@ mode_probe(int signal_fd)
     struct err err = ERR_INIT;
     CLEANUP_COPY_STOP struct copy_stop *stop = NULL;
     struct control control = {
-        .in_fd = STDIN_FILENO, .signal_fd = signal_fd, .done_fd = -1};
+        .in_fd = STDIN_FILENO, .leave = _exit, .signal_fd = signal_fd, .done_fd = -1};
     int r = copy_stop_new(&stop, &err);
 
     control.stop = stop;

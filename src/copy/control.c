@@ -1,12 +1,12 @@
-/* client/control.c - see control.h. */
+/* copy/control.c - see control.h. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "client/control.h"
-#include "client/result.h"
+#include "copy/control.h"
+#include "copy/result.h"
 #include "model/jobspec.h"
 #include "os/signals.h"
 
@@ -115,7 +115,8 @@ control_main(void *arg)
     copy_stop_get(c->stop, &disk, &err);
     if (c->output)
         result_emit(c->output, err.class, disk, &err);
-    _exit(result_exit_status(err.class));
+    c->leave(result_exit_status(err.class));
+    return NULL;
 }
 
 int

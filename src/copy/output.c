@@ -1,4 +1,4 @@
-/* client/output.c - see output.h. */
+/* copy/output.c - see output.h. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/timeutil.h"
-#include "client/output.h"
+#include "copy/output.h"
 #include "os/pipe_io.h"
 
 /* A pipe that polls writable takes this much without blocking (PIPE_BUF, pipe(7)); so

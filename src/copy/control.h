@@ -1,10 +1,10 @@
-/* client/control.h - what may end a job from outside: the cancel line, end of file on
- * stdin, SIGTERM.  Layer 5.  One thread, from the first byte of stdin to the end of the
+/* copy/control.h - what may end a job from outside: the cancel line, end of file on
+ * stdin, SIGTERM.  Layer 2.  One thread, from the first byte of stdin to the end of the
  * program. */
-#ifndef SENDENSE_CLIENT_CONTROL_H
-#define SENDENSE_CLIENT_CONTROL_H
+#ifndef SENDENSE_COPY_CONTROL_H
+#define SENDENSE_COPY_CONTROL_H
 
-#include "client/output.h"
+#include "copy/output.h"
 #include "copy/stop.h"
 #include "os/pipe_io.h"
 
@@ -16,7 +16,8 @@ struct control {
     int signal_fd; /* of signals_setup() */
     int done_fd;
     struct copy_stop *stop;
-    struct output *output; /* or NULL */
+    struct output *output;     /* or NULL */
+    void (*leave)(int status); /* ends the program, at once: _exit(2), named by main() */
     pthread_t thread;
     /* the thread's own after start */
     struct line_reader lines;

@@ -1,5 +1,5 @@
-/* client/result.c - see result.h. */
-#include "client/result.h"
+/* copy/result.c - see result.h. */
+#include "copy/result.h"
 
 void
 result_emit(struct output *o, int class, int64_t disk, const struct err *err)

@@ -1,9 +1,9 @@
-/* client/output.h - the event lines on stdout.                            Layer 5.
+/* copy/output.h - the event lines on stdout.                            Layer 2.
  * Thread-safe: a line is written whole, numbers rise with the lines.  A reader that is
  * gone, or that takes nothing for OUTPUT_BLOCKED_S seconds, ends the job through the stop
  * slot. */
-#ifndef SENDENSE_CLIENT_OUTPUT_H
-#define SENDENSE_CLIENT_OUTPUT_H
+#ifndef SENDENSE_COPY_OUTPUT_H
+#define SENDENSE_COPY_OUTPUT_H
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
-/* client/result.h - how a job ended: the last event and the exit status.  Layer 5. */
-#ifndef SENDENSE_CLIENT_RESULT_H
-#define SENDENSE_CLIENT_RESULT_H
+/* copy/result.h - how a job ended: the last event and the exit status.  Layer 2. */
+#ifndef SENDENSE_COPY_RESULT_H
+#define SENDENSE_COPY_RESULT_H
 
-#include "client/output.h"
+#include "copy/output.h"
 
 /* @class 0 = ok; @disk < 0 = none.  Only the first result is written. */
 void result_emit(struct output *o, int class, int64_t disk, const struct err *err);
