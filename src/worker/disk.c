@@ -1,0 +1,194 @@
+/* worker/disk.c - see disk.h. */
+#include "worker/disk.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/timeutil.h"
+#include "worker/allocation.h"
+#include "worker/manifests.h"
+#include "worker/block_reader.h"
+
+struct task {
+    /* fixed */
+    const struct worker_spec *spec;
+    struct copy_stop *stop;
+    struct output *out;
+    struct copy_rate rate;
+    pthread_mutex_t lock;
+    /* under lock */
+    size_t next;
+    struct err damage; /* of the first damaged disk; class 0 = none */
+    uint32_t damaged;
+};
+
+struct teller {
+    struct task *task;
+    uint32_t key;
+};
+
+static void
+tell_progress(void *arg, const struct byte_counters *c)
+{
+    struct teller *t = arg;
+    struct job_event ev = {
+        .type = EVENT_PROGRESS, .has_disk = true, .disk = t->key, .bytes = *c};
+
+    output_emit(t->task->out, &ev);
+}
+
+static int
+check_image(const struct task *t, const struct worker_spec_disk *d, struct findings *f,
+            struct err *err)
+{
+    bool verify = t->spec->task == WORKER_VERIFY;
+    struct nbd_conn_opts o = {.uri = d->source,
+                              .connect_s = t->spec->deadlines.connect_s,
+                              .io_s = t->spec->deadlines.io_s,
+                              .want_map = !verify,
+                              .want_depth = verify,
+                              .cancel_fd = copy_stop_fd(t->stop)};
+    CLEANUP_NBD_CONN struct nbd_conn *c = NULL;
+
+    if (nbd_conn_open(&o, &c, err) < 0)
+        return err_prefix(err, "source");
+    return allocation_check(c, d, verify, f, err);
+}
+
+/* A damaged manifest is a finding about the whole disk; the blocks are compared all the
+ * same. */
+static int
+check_manifests(const struct worker_spec_disk *d, struct findings *f,
+                struct job_event *done, struct err *err)
+{
+    if (manifests_check(d, &done->records, err) < 0) {
+        if (err->class != ERR_CORRUPT && err->class != ERR_NOT_FOUND)
+            return err->class;
+        findings_add(f, 0, d->size_bytes, BAD_MANIFEST);
+        err_clear(err);
+        return 0;
+    }
+    memcpy(done->layer_root, d->layers[d->n_layers - 1].layer_root, MANIFEST_HASH_SIZE);
+    if (manifests_content_root(d, done->content_root, err) < 0)
+        return err->class;
+    done->has_content_root = true;
+    if (d->has_content_root &&
+        memcmp(done->content_root, d->content_root, MANIFEST_HASH_SIZE) != 0)
+        findings_add(f, 0, d->size_bytes, BAD_MANIFEST);
+    return 0;
+}
+
+static int
+compare_disk(struct task *t, const struct worker_spec_disk *d, struct findings *f,
+             struct job_event *done, struct err *err)
+{
+    struct teller teller = {.task = t, .key = d->key};
+    struct block_reader rb = {.spec = t->spec,
+                              .disk = d,
+                              .stop = t->stop,
+                              .rate = &t->rate,
+                              .findings = f,
+                              .progress = tell_progress,
+                              .arg = &teller};
+
+    if (check_manifests(d, f, done, err) < 0)
+        return err->class;
+    /* Headers that cannot be read leave nothing to compare with. */
+    if (check_image(t, d, f, err) < 0 || block_reader_run(&rb, err) < 0) {
+        if (findings_any(f) && err->class == ERR_CORRUPT)
+            err_clear(err);
+        return err->class;
+    }
+    done->bytes = rb.bytes;
+    tell_progress(&teller, &rb.bytes);
+    return 0;
+}
+
+static void
+run_disk(struct task *t, const struct worker_spec_disk *d)
+{
+    struct job_event done = {.type = EVENT_DISK_DONE, .has_disk = true, .disk = d->key};
+    struct findings f;
+    struct err err = ERR_INIT, damage = ERR_INIT;
+
+    findings_init(&f);
+    if (compare_disk(t, d, &f, &done, &err) < 0) {
+        if (!copy_stop_is_set(t->stop))
+            err_prefix(&err, "disk %u", d->key);
+        if (!findings_any(&f))
+            copy_stop_set(t->stop, d->key, &err);
+    }
+    if (findings_report(&f, d->key, output_emit, t->out, &damage) < 0) {
+        LOCK_SCOPE(&t->lock);
+        if (t->damage.class == 0) {
+            t->damage = damage;
+            t->damaged = d->key;
+        }
+    } else if (err.class == 0) {
+        output_emit(t->out, &done);
+    }
+    findings_done(&f);
+}
+
+static void *
+disk_thread(void *arg)
+{
+    struct task *t = arg;
+
+    for (;;) {
+        size_t i;
+
+        pthread_mutex_lock(&t->lock);
+        i = t->next++;
+        pthread_mutex_unlock(&t->lock);
+        if (i >= t->spec->n_disks || copy_stop_is_set(t->stop))
+            return NULL;
+        run_disk(t, &t->spec->disks[i]);
+    }
+}
+
+static void
+run_all(struct task *t)
+{
+    size_t n = t->spec->n_disks < t->spec->limits.disks_parallel
+                   ? t->spec->n_disks
+                   : t->spec->limits.disks_parallel;
+    CLEANUP_FREE pthread_t *threads = xcalloc(n, sizeof *threads);
+    size_t started = 0;
+
+    while (started + 1 < n &&
+           pthread_create(&threads[started], NULL, disk_thread, t) == 0)
+        started++;
+    disk_thread(t); /* this one too, so no lack of threads can leave a disk undone */
+    for (size_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+}
+
+int
+disks_run(const struct worker_spec *spec, struct copy_stop *stop, struct output *out,
+          int64_t *ret_disk, struct err *err)
+{
+    struct task t = {.spec = spec, .stop = stop, .out = out};
+    struct job_event phase = {.type = EVENT_PHASE,
+                              .phase = spec->task == WORKER_VERIFY ? PHASE_VERIFYING
+                                                                   : PHASE_RESTORING};
+    int r;
+
+    pthread_mutex_init(&t.lock, NULL);
+    copy_rate_init(&t.rate, spec->limits.rate_bytes_per_s, time_mono_ns());
+    output_emit(out, &phase);
+    run_all(&t);
+    r = copy_stop_get(stop, ret_disk, err);
+    /* Damage is the better reason than the failure that may have followed it; a cancel is
+     * not. */
+    if (t.damage.class != 0 && r != ERR_CANCELLED) {
+        *err = t.damage;
+        *ret_disk = t.damaged;
+        r = err->class;
+    }
+    copy_rate_done(&t.rate);
+    pthread_mutex_destroy(&t.lock);
+    return r;
+}

@@ -1,0 +1,167 @@
+/* worker/manifests.c - see manifests.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/content_root.h"
+#include "store/manifest_file.h"
+#include "worker/manifests.h"
+
+static int
+wrong(const struct worker_spec_layer *l, const char *what, struct err *err)
+{
+    return err_set(err, ERR_CORRUPT, "manifest_corrupt", "manifest '%s': %s", l->manifest,
+                   what);
+}
+
+static int
+check_header(const struct worker_spec_disk *d, size_t i, const struct manifest_header *h,
+             struct err *err)
+{
+    const struct worker_spec_layer *l = &d->layers[i];
+    char layer[UUID_STR_SIZE], parent[UUID_STR_SIZE], disk[UUID_STR_SIZE];
+
+    manifest_id_to_str(h->layer_id, layer);
+    manifest_id_to_str(h->parent_layer_id, parent);
+    manifest_id_to_str(h->disk_uuid, disk);
+    if (strcmp(layer, l->layer_id) != 0)
+        return wrong(l, "it is of another layer", err);
+    if (strcmp(disk, d->disk_uuid) != 0)
+        return wrong(l, "it is of another disk", err);
+    if (strcmp(parent, i == 0 ? "" : d->layers[i - 1].layer_id) != 0)
+        return wrong(l, "it stands on another layer", err);
+    /* A layer below may be of a time when the disk was smaller. */
+    if (i + 1 == d->n_layers ? h->disk_size != d->size_bytes
+                             : h->disk_size > d->size_bytes)
+        return wrong(l, "it is of a disk of another size", err);
+    return 0;
+}
+
+static int
+check_one(const struct worker_spec_disk *d, size_t i, uint64_t *ret_records,
+          struct err *err)
+{
+    CLEANUP_MANIFEST_FILE struct manifest_file *f = NULL;
+    const struct worker_spec_layer *l = &d->layers[i];
+    struct manifest_record rec;
+    int r = manifest_file_open(l->manifest, &f, err);
+
+    if (r == 0)
+        r = check_header(d, i, manifest_file_header(f), err);
+    while (r == 0) {
+        int more = manifest_file_next(f, &rec, err);
+
+        if (more < 0)
+            return more;
+        if (more == 0)
+            break;
+    }
+    if (r == 0 && memcmp(manifest_file_root(f), l->layer_root, MANIFEST_HASH_SIZE) != 0)
+        r = wrong(l, "its root is not the one that the backup recorded", err);
+    if (r == 0)
+        *ret_records = manifest_file_count(f);
+    return r;
+}
+
+int
+manifests_check(const struct worker_spec_disk *d, uint64_t *ret_records, struct err *err)
+{
+    for (size_t i = 0; i < d->n_layers; i++)
+        if (check_one(d, i, ret_records, err) < 0)
+            return err->class;
+    return 0;
+}
+
+struct walk {
+    struct manifest_file **files;
+    size_t n;
+    struct resolve *resolve;
+};
+
+void
+cleanup_walk(struct walk **w)
+{
+    walk_free(*w);
+}
+
+void
+walk_free(struct walk *w)
+{
+    if (!w)
+        return;
+    resolve_free(w->resolve);
+    for (size_t i = 0; i < w->n; i++)
+        manifest_file_free(w->files[i]);
+    free(w->files);
+    free(w);
+}
+
+static int
+next_record(void *arg, struct manifest_record *ret, struct err *err)
+{
+    struct manifest_file *f = arg;
+    struct err e = ERR_INIT;
+    int r = manifest_file_next(f, ret, &e);
+
+    /* What is damaged was told by manifests_check(); the walk ends where it cannot go on.
+     */
+    if (r < 0 && e.class == ERR_CORRUPT)
+        return 0;
+    if (r < 0)
+        *err = e;
+    return r;
+}
+
+int
+walk_new(const struct worker_spec_disk *d, bool tip_only, struct walk **ret,
+         struct err *err)
+{
+    CLEANUP_WALK struct walk *w = xcalloc(1, sizeof *w);
+    CLEANUP_FREE struct resolve_layer *layers = NULL;
+    size_t first = tip_only ? d->n_layers - 1 : 0;
+
+    w->files = xcalloc(d->n_layers, sizeof *w->files);
+    layers = xcalloc(d->n_layers, sizeof *layers);
+    for (size_t i = first; i < d->n_layers; i++) {
+        if (manifest_file_open(d->layers[i].manifest, &w->files[w->n], err) < 0)
+            return err->class;
+        layers[w->n] = (struct resolve_layer){.next = next_record, .arg = w->files[w->n]};
+        w->n++;
+    }
+    if (resolve_new(layers, w->n, &w->resolve, err) < 0)
+        return err->class;
+    *ret = take_ptr(&w);
+    return 0;
+}
+
+int
+walk_next(struct walk *w, struct walk_item *ret, struct err *err)
+{
+    struct resolve_item item;
+    int r = resolve_next(w->resolve, &item, err);
+
+    if (r <= 0)
+        return r;
+    ret->block = item.block;
+    ret->count = item.count;
+    ret->data = item.state == MANIFEST_DATA;
+    memcpy(ret->hash, item.hash, sizeof ret->hash);
+    return 1;
+}
+
+int
+manifests_content_root(const struct worker_spec_disk *d, uint8_t ret[MANIFEST_HASH_SIZE],
+                       struct err *err)
+{
+    CLEANUP_CONTENT_ROOT struct content_root *root = NULL;
+    CLEANUP_WALK struct walk *w = NULL;
+    struct walk_item item;
+    int r = walk_new(d, false, &w, err);
+
+    if (r == 0)
+        r = content_root_new(d->size_bytes, &root, err);
+    while (r >= 0 && (r = walk_next(w, &item, err)) > 0)
+        if (item.data)
+            r = content_root_add(root, item.block, item.hash, err);
+    return r < 0 ? r : content_root_finish(root, ret, err);
+}
