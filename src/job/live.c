@@ -338,3 +338,22 @@ live_count(struct live_set *s)
     LOCK_SCOPE(&s->lock);
     return s->count;
 }
+
+void
+live_each(struct live_set *s, void (*fn)(void *arg, struct live_job *j), void *arg)
+{
+    CLEANUP_FREE struct live_job **jobs = NULL;
+    size_t n = 0;
+
+    pthread_mutex_lock(&s->lock);
+    jobs = xcalloc(s->count + 1, sizeof *jobs);
+    for (struct live_job *j = s->head; j; j = j->next) {
+        j->refs++;
+        jobs[n++] = j;
+    }
+    pthread_mutex_unlock(&s->lock);
+    for (size_t i = 0; i < n; i++) {
+        fn(arg, jobs[i]);
+        live_unref(jobs[i]);
+    }
+}

@@ -81,5 +81,7 @@ void live_manifests_unlock(struct live_job *j);
  */
 bool live_set_stop(struct live_set *s, uint64_t deadline_ns);
 size_t live_count(struct live_set *s);
+/* Calls @fn for each job that runs; no lock is held during the calls. */
+void live_each(struct live_set *s, void (*fn)(void *arg, struct live_job *j), void *arg);
 
 #endif

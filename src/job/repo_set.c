@@ -190,3 +190,17 @@ repo_set_covers(const struct job_env *env, const char *path)
     }
     return false;
 }
+
+int
+repo_set_space(const struct job_env *env, const char *id, uint64_t *ret_total,
+               uint64_t *ret_free, struct err *err)
+{
+    struct repo_space space;
+    struct repo *repo;
+
+    if (repo_set_get(env, id, &repo, err) < 0 || repo_space(repo, &space, err) < 0)
+        return err->class;
+    *ret_total = space.total_bytes;
+    *ret_free = space.free_bytes;
+    return 0;
+}

@@ -6,6 +6,7 @@
 #define SENDENSE_JOB_REPO_SET_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "catalog/cat_repository.h"
@@ -27,6 +28,10 @@ int repo_set_get(const struct job_env *env, const char *id, struct repo **ret,
  * "repo_locked"; ERR_INVALID "invalid_path". */
 int repo_set_add(const struct job_env *env, const char *name, const char *path,
                  char ret_id[CAT_ID_SIZE], struct err *err);
+
+/* Of the file system that it is on; errors as repo_set_get(). */
+int repo_set_space(const struct job_env *env, const char *id, uint64_t *ret_total,
+                   uint64_t *ret_free, struct err *err);
 
 /* True when @path (absolute) lies inside of a repository. */
 bool repo_set_covers(const struct job_env *env, const char *path);

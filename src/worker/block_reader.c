@@ -85,7 +85,7 @@ next_piece(struct block_reader *rb, struct cursor *c, unsigned max, struct piece
     LOCK_SCOPE(&c->lock);
     uint64_t from;
 
-    ret->n = 0;
+    *ret = (struct piece){0};
     while (ret->n < max) {
         if (load_locked(c, err) < 0)
             return err->class;
@@ -224,7 +224,7 @@ fill(struct thread *t, int *ret_wait_ms, struct err *err)
     while (!t->ended) {
         unsigned wait_ms =
             copy_rate_wait_ms(rate, rate->bytes_per_s ? time_mono_ns() : 0);
-        struct piece p;
+        struct piece p = {0};
         uint64_t end;
         int r;
 

@@ -1,0 +1,190 @@
+/* api/routes_backup.c */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/backup_json.h"
+#include "api/handlers.h"
+#include "api/reply.h"
+#include "api/vm_json.h"
+#include "base/json.h"
+#include "catalog/cat_backup.h"
+#include "job/backup.h"
+
+#define DEFAULT_REPOSITORY "1"
+
+static int
+read_limits(const json_t *j, struct spec_limits *l, struct err *err)
+{
+    struct jreader r;
+    uint64_t disks, connections, requests, bytes;
+
+    if (!j)
+        return 0;
+    jreader_init(&r, j, "limits", err);
+    l->rate_bytes_per_s = jopt_u64(&r, "rate_bytes_per_s", l->rate_bytes_per_s);
+    disks = jopt_u64(&r, "disks_parallel", l->disks_parallel);
+    connections = jopt_u64(&r, "connections", l->connections);
+    requests = jopt_u64(&r, "requests", l->requests);
+    bytes = jopt_u64(&r, "request_bytes", l->request_bytes);
+    if (jreader_end(&r) < 0)
+        return err->class;
+    if (disks < 1 || disks > 64 || connections < 1 || connections > 8 || requests < 1 ||
+        requests > 64 || bytes < MANIFEST_BLOCK_SIZE || bytes > SPEC_REQUEST_BYTES_MAX ||
+        bytes % MANIFEST_BLOCK_SIZE != 0)
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "limits: disks_parallel 1-64, connections 1-8, requests 1-64, "
+                       "request_bytes 65536-33554432 and a multiple of 65536");
+    l->disks_parallel = (uint32_t)disks;
+    l->connections = (uint32_t)connections;
+    l->requests = (uint32_t)requests;
+    l->request_bytes = (uint32_t)bytes;
+    return 0;
+}
+
+static int
+read_request(struct http_call *call, struct backup_request *req, struct err *err)
+{
+    const char *type;
+    const json_t *limits;
+    struct jreader r;
+
+    jreader_init(&r, http_call_json(call), "request", err);
+    req->vm_name = jopt_str(&r, "vm_name", NULL);
+    req->vm_id = jopt_str(&r, "vm_id", NULL);
+    req->repository_id = jopt_str(&r, "repository_id", DEFAULT_REPOSITORY);
+    type = jopt_str(&r, "backup_type", "full");
+    limits = jopt_obj(&r, "limits");
+    if (jreader_end(&r) < 0)
+        return err->class;
+    if (!req->vm_name && !req->vm_id)
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "say which VM: vm_name or vm_id is missing");
+    if (strcmp(type, "full") != 0)
+        return err_set(
+            err, ERR_INVALID, "unsupported_backup_type",
+            "backup_type '%.40s' is not supported: this version makes 'full' backups",
+            type);
+    return read_limits(limits, &req->limits, err);
+}
+
+/* What a refusal has to say beyond its message. */
+static void
+explain(const struct backup_refusal *refusal, struct http_reply *reply)
+{
+    json_t *extra = json_object();
+
+    if (refusal->backup_id[0])
+        put_str(extra, "backup_id", refusal->backup_id);
+    if (refusal->candidates.n > 1)
+        json_object_set_new(extra, "candidates", vms_to_candidates(&refusal->candidates));
+    reply->extra_problem = extra;
+}
+
+static int
+answer_one(struct api *a, const char *backup_id, struct http_reply *reply,
+           struct err *err)
+{
+    struct cat_backup row = {0};
+
+    if (cat_backup_get(a->env->catalog, backup_id, &row, err) < 0) {
+        if (err->class == ERR_NOT_FOUND)
+            err_set(err, ERR_NOT_FOUND, "backup_not_found",
+                    "no backup has the id '%.200s'; `sendense backup ls` lists them",
+                    backup_id);
+        return err->class;
+    }
+    reply->json = backup_to_json(a, &row);
+    cat_backup_done(&row);
+    return 0;
+}
+
+int
+api_backups_start(struct http_call *call, void *app, struct http_reply *reply,
+                  struct err *err)
+{
+    struct api *a = app;
+    struct backup_request req = {.limits = a->env->limits,
+                                 .requested_by = http_call_user(call)};
+    struct backup_refusal refusal = {0};
+    char backup_id[NAMING_BACKUP_ID_SIZE];
+    int r;
+
+    if (read_request(call, &req, err) < 0)
+        return err->class;
+    r = backup_start(a->env, &req, backup_id, &refusal, err);
+    if (r < 0) {
+        explain(&refusal, reply);
+    } else {
+        reply->status = 202;
+        snprintf(reply->location, sizeof reply->location, "/api/v1/backups/%s",
+                 backup_id);
+        r = answer_one(a, backup_id, reply, err);
+    }
+    cat_vms_done(&refusal.candidates);
+    return r;
+}
+
+int
+api_backups_list(struct http_call *call, void *app, struct http_reply *reply,
+                 struct err *err)
+{
+    static const char *const known[] = {"limit",         "after",  "vm_name", "vm_id",
+                                        "repository_id", "status", NULL};
+    struct api *a = app;
+    struct cat_backup_filter f = {.vm_id = http_call_query(call, "vm_id"),
+                                  .vm_name = http_call_query(call, "vm_name"),
+                                  .repository_id = http_call_query(call, "repository_id"),
+                                  .state = http_call_query(call, "status")};
+    struct cat_backups list = {0};
+    struct cursor after, next = {0};
+    struct cat_page page = {0};
+    json_t *items;
+
+    if (http_call_query_only(call, known, err) < 0 ||
+        page_read(call, &page.limit, &after, err) < 0)
+        return err->class;
+    page.after_us = after.us;
+    page.after_id = after.id[0] ? after.id : NULL;
+    if (cat_backup_list(a->env->catalog, &f, &page, &list, err) < 0)
+        return err->class;
+    items = json_array();
+    for (size_t i = 0; i < list.n; i++)
+        json_array_append_new(items, backup_to_json(a, &list.v[i]));
+    if (list.n) {
+        next.us = list.v[list.n - 1].created_us;
+        snprintf(next.id, sizeof next.id, "%s", list.v[list.n - 1].job_id);
+    }
+    reply->json = page_reply("backups", items, list.more ? &next : NULL);
+    cat_backups_done(&list);
+    return 0;
+}
+
+int
+api_backups_get(struct http_call *call, void *app, struct http_reply *reply,
+                struct err *err)
+{
+    return answer_one(app, http_call_param(call, "id"), reply, err);
+}
+
+int
+api_backups_cancel(struct http_call *call, void *app, struct http_reply *reply,
+                   struct err *err)
+{
+    struct api *a = app;
+    const char *id = http_call_param(call, "id");
+
+    if (backup_cancel(a->env, id, err) < 0)
+        return err->class;
+    reply->status = 202;
+    return answer_one(a, id, reply, err);
+}
+
+int
+api_backups_remove(struct http_call *call, void *app, struct http_reply *reply,
+                   struct err *err)
+{
+    struct api *a = app;
+
+    return backup_delete(a->env, http_call_param(call, "id"), http_call_user(call), err);
+}

@@ -1,0 +1,186 @@
+/* api/routes_internal.c - manifests from clients (docs/design/protocol.md 5). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/handlers.h"
+#include "api/reply.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "job/live.h"
+#include "job/manifest_in.h"
+#include "model/naming.h"
+
+#define RECORD MANIFEST_RECORD_SIZE
+#define BATCH (RECORD * 1024u)
+
+/* One push.  Records are put together over the pieces in which the body comes. */
+struct push {
+    struct live_job *live;
+    uint32_t key;
+    uint64_t next;     /* number of the first record in buf */
+    uint64_t expected; /* what the hub has; told on a gap */
+    bool gap;
+    size_t n;
+    unsigned char buf[BATCH];
+};
+
+static void
+push_free(void *arg)
+{
+    struct push *p = arg;
+
+    live_unref(p->live);
+    free(p);
+}
+
+static int
+not_found(struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "job_not_found", "this job receives no manifest");
+}
+
+/* The token is the job's own: the route's scope lets every token through to here. */
+static int
+check_token(struct http_call *call, struct push *p, struct err *err)
+{
+    const char *header = http_call_header(call, "Authorization");
+    const char *token =
+        header && strncasecmp(header, "Bearer ", 7) == 0 ? header + 7 : NULL;
+    struct manifest_in *m = live_manifests_lock(p->live);
+    int r = m ? manifest_in_check(m, token, p->key, err) : not_found(err);
+
+    if (r >= 0)
+        p->expected = manifest_in_count(m, p->key);
+    live_manifests_unlock(p->live);
+    return r;
+}
+
+static int
+begin(struct http_call *call, struct api *a, struct push **ret, struct err *err)
+{
+    static const char *const known[] = {"checkpoint", "record", "final", NULL};
+    uint64_t record, checkpoint, final;
+    struct push *p;
+    uint32_t key;
+
+    *ret = http_call_state(call);
+    if (*ret)
+        return 0;
+    if (http_call_query_only(call, known, err) < 0 ||
+        http_call_query_u64(call, "record", 0, INT64_MAX / RECORD, &record, err) < 0 ||
+        http_call_query_u64(call, "checkpoint", 0, INT64_MAX, &checkpoint, err) < 0 ||
+        http_call_query_u64(call, "final", 0, 1, &final, err) < 0)
+        return err->class;
+    if (naming_key_from_str(http_call_param(call, "key"), &key) < 0)
+        return err_set(err, ERR_NOT_FOUND, "disk_not_found", "no disk has such a key");
+    p = xcalloc(1, sizeof *p);
+    http_call_set_state(call, p, push_free);
+    p->key = key;
+    p->next = record;
+    p->live = live_find(a->env->live, http_call_param(call, "job_id"));
+    if (!p->live)
+        return not_found(err);
+    *ret = p;
+    return check_token(call, p, err);
+}
+
+static int
+flush(struct push *p, struct err *err)
+{
+    struct manifest_in *m = live_manifests_lock(p->live);
+    int r = m ? manifest_in_append(m, p->key, p->next, p->buf, p->n, &p->expected, err)
+              : not_found(err);
+
+    live_manifests_unlock(p->live);
+    if (r < 0) {
+        p->gap = strcmp(err->code, "manifest_gap") == 0;
+        return r;
+    }
+    p->next += p->n / RECORD;
+    p->n = 0;
+    return 0;
+}
+
+int
+api_manifest_body(struct http_call *call, void *app, const void *data, size_t n,
+                  struct err *err)
+{
+    const unsigned char *at = data;
+    struct push *p;
+
+    if (begin(call, app, &p, err) < 0)
+        return err->class;
+    while (n > 0 && !p->gap) {
+        size_t take = BATCH - p->n < n ? BATCH - p->n : n;
+
+        memcpy(p->buf + p->n, at, take);
+        p->n += take;
+        at += take;
+        n -= take;
+        if (p->n < BATCH || flush(p, err) >= 0)
+            continue;
+        if (!p->gap)
+            return err->class;
+        /* The answer to a gap says what is expected: it is made at the end of the body.
+         */
+        err_clear(err);
+    }
+    return 0;
+}
+
+static int
+finish(struct push *p, bool final, struct http_reply *reply, struct err *err)
+{
+    uint8_t root[MANIFEST_HASH_SIZE];
+    char hex[2 * MANIFEST_HASH_SIZE + 1];
+    struct manifest_in *m = live_manifests_lock(p->live);
+    uint64_t records = m ? manifest_in_count(m, p->key) : 0;
+    int r = m ? 0 : not_found(err);
+
+    if (r >= 0 && final)
+        r = manifest_in_final(m, p->key, root, err);
+    live_manifests_unlock(p->live);
+    if (r < 0)
+        return r;
+    reply->json = json_object();
+    put_u64(reply->json, "records", records);
+    if (final) {
+        text_hex(root, sizeof root, hex);
+        put_str(reply->json, "layer_root", hex);
+    }
+    return 0;
+}
+
+static int
+answer_gap(struct push *p, struct http_reply *reply, struct err *err)
+{
+    json_t *extra = json_object();
+
+    put_u64(extra, "expected", p->expected);
+    reply->extra_problem = extra;
+    return err_set(err, ERR_EXISTS, "manifest_gap",
+                   "records from %llu on were announced, the hub has %llu",
+                   (unsigned long long)p->next, (unsigned long long)p->expected);
+}
+
+int
+api_manifest_put(struct http_call *call, void *app, struct http_reply *reply,
+                 struct err *err)
+{
+    uint64_t final;
+    struct push *p = NULL;
+
+    if (begin(call, app, &p, err) < 0 ||
+        http_call_query_u64(call, "final", 0, 1, &final, err) < 0)
+        return err->class;
+    if (p->n % RECORD != 0)
+        return err_set(err, ERR_INVALID, "manifest_invalid",
+                       "the body is not made of whole records of %u bytes", RECORD);
+    /* A push without records is a question too: where do you stand? */
+    if (p->gap || (p->n == 0 && p->next > p->expected))
+        return answer_gap(p, reply, err);
+    if (p->n > 0 && flush(p, err) < 0)
+        return p->gap ? answer_gap(p, reply, err) : err->class;
+    return finish(p, final == 1, reply, err);
+}

@@ -1,0 +1,50 @@
+/* hub/env.c - see env.h. */
+#include "hub/env.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "catalog/cat_meta.h"
+#include "job/bus.h"
+#include "job/live.h"
+#include "job/repo_set.h"
+#include "store/ports.h"
+
+#define AUDIT_SAMPLES_DEFAULT 1024u
+
+int
+env_open(struct job_env *env, const struct data_dir *d, bool create, struct err *err)
+{
+    *env = (struct job_env){.limits = spec_limits_default,
+                            .deadlines = spec_deadlines_default,
+                            .audit_samples = AUDIT_SAMPLES_DEFAULT,
+                            .data_dir = xstrdup(d->path),
+                            .run_dir = xstrdup(d->run)};
+    env->live = live_set_new();
+    env->bus = bus_new();
+    env->repos = repo_set_new();
+    if (catalog_open(d->catalog, create, &env->catalog, err) < 0 ||
+        cat_meta_hub_uuid(env->catalog, env->hub_uuid, err) < 0 ||
+        seal_key_load(d->seal_key, &env->key, err) < 0) {
+        env_close(env);
+        return err->class;
+    }
+    return 0;
+}
+
+void
+env_close(struct job_env *env)
+{
+    repo_set_free(env->repos);
+    live_set_free(env->live);
+    bus_free(env->bus);
+    port_pool_free(env->ports);
+    seal_key_free(env->key);
+    catalog_close(env->catalog);
+    free(env->data_dir);
+    free(env->run_dir);
+    free(env->worker_path);
+    free(env->hub_url);
+    *env = (struct job_env){0};
+}
