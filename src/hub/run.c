@@ -16,6 +16,7 @@
 #include "base/timeutil.h"
 #include "base/version.h"
 #include "hub/env.h"
+#include "job/janitor.h"
 #include "job/live.h"
 #include "job/recover.h"
 #include "job/repo_set.h"
@@ -147,6 +148,7 @@ static int
 serve(struct job_env *env, const struct hub_options *o, int signal_fd, struct err *err)
 {
     struct http_server *server = NULL;
+    struct janitor *janitor = NULL;
     struct recover_report rep;
     struct api api;
     int r;
@@ -155,6 +157,8 @@ serve(struct job_env *env, const struct hub_options *o, int signal_fd, struct er
     r = recover_all(env, &rep, err);
     if (r >= 0)
         r = start_server(env, &api, o, &server, err);
+    if (r >= 0)
+        r = janitor_start(env, &janitor, err);
     if (r >= 0) {
         atomic_store(&api.ready, true);
         tell_ready(server);
@@ -166,8 +170,10 @@ serve(struct job_env *env, const struct hub_options *o, int signal_fd, struct er
         if (!live_set_stop(env->live, time_mono_ns() + STOP_TIMEOUT_S * NS_PER_S))
             log_error("%zu jobs did not end within %d s; the next start settles them",
                       live_count(env->live), STOP_TIMEOUT_S);
-        http_server_stop(server);
     }
+    janitor_stop(janitor);
+    if (server)
+        http_server_stop(server);
     api_done(&api);
     return r;
 }

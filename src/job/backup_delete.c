@@ -84,11 +84,16 @@ backup_delete_finish(struct job_env *env, const char *job_id, struct err *err)
         err_clear(err);
         return 0;
     }
-    r = repo_set_get(env, row.repository_id, &repo, err);
-    if (r >= 0)
-        r = point_files_remove(repo, &row, err);
-    if (r >= 0)
-        r = remove_rows(env, &row, "recovery", err);
+    /* Refused while the deletion that made the entry is still at it. */
+    r = pins_claim(row.backup_id, err);
+    if (r >= 0) {
+        r = repo_set_get(env, row.repository_id, &repo, err);
+        if (r >= 0)
+            r = point_files_remove(repo, &row, err);
+        if (r >= 0)
+            r = remove_rows(env, &row, "recovery", err);
+        pins_unclaim(row.backup_id);
+    }
     cat_backup_done(&row);
     return r < 0 ? err->class : 0;
 }

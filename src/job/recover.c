@@ -68,26 +68,21 @@ remove_manifest(struct repo *repo, const char *locator, struct err *err)
     return repo_remove(repo, sealed, true, err);
 }
 
-/* The client ends by itself once its hub is gone (its stdin, its pushes); this is to be
- * sure. */
+/* The entry stays open while the node is out of reach: its client may still run. */
 static int
 end_node_job(struct job_env *env, const struct cat_resource *r, struct err *err)
 {
     CLEANUP_NODE_CLIENT struct node_client *node = NULL;
     const char *colon = strchr(r->res_key, ':');
     char id[CAT_ID_SIZE];
-    struct err e = ERR_INIT;
 
     if (!colon || (size_t)(colon - r->res_key) >= sizeof id)
-        return 0;
+        return err_set(err, ERR_CORRUPT, NULL, "journal key '%.100s' makes no sense",
+                       r->res_key);
     snprintf(id, sizeof id, "%.*s", (int)(colon - r->res_key), r->res_key);
-    if (nodes_connect(env, id, &node, &e) < 0 ||
-        node_client_delete(node, colon + 1, &e) < 0)
-        log_warn("job='%s' could not be ended on its node: %s, ignoring: its exports and "
-                 "token "
-                 "are gone",
-                 r->job_id, e.msg);
-    return 0;
+    if (nodes_connect(env, id, &node, err) < 0)
+        return err->class;
+    return node_client_delete(node, colon + 1, err);
 }
 
 static int
@@ -139,8 +134,8 @@ by_rank(const void *a, const void *b)
 
 /* Unmakes everything that the job has open.  What fails stays open, for the next start.
  */
-static void
-release_job(struct job_env *env, const char *job_id)
+void
+recover_leftovers(struct job_env *env, const char *job_id)
 {
     struct cat_resources list = {0};
     struct err err = ERR_INIT;
@@ -220,7 +215,7 @@ settle_backups(struct job_env *env, struct recover_report *rep, struct err *err)
                      open.v[i].backup_id);
             rep->rolled_forward++;
         } else if (r == 0) {
-            release_job(env, open.v[i].job_id);
+            recover_leftovers(env, open.v[i].job_id);
             interrupt_backup(env, &open.v[i]);
             rep->interrupted++;
         } else {
@@ -264,7 +259,7 @@ settle_restores(struct job_env *env, struct recover_report *rep, struct err *err
     if (cat_restore_list_open(env->catalog, &open, err) < 0)
         return err->class;
     for (size_t i = 0; i < open.n; i++) {
-        release_job(env, open.v[i].id);
+        recover_leftovers(env, open.v[i].id);
         if (cat_restore_finish(env->catalog, open.v[i].id, &f, err) < 0)
             break;
         tell_interrupted(env, "restore.failed", open.v[i].id, open.v[i].backup_id);
@@ -284,7 +279,7 @@ settle_verifies(struct job_env *env, struct recover_report *rep, struct err *err
     if (cat_verify_list_open(env->catalog, &open, err) < 0)
         return err->class;
     for (size_t i = 0; i < open.n; i++) {
-        release_job(env, open.v[i].id);
+        recover_leftovers(env, open.v[i].id);
         if (cat_verify_finish(env->catalog, open.v[i].id, &f, err) < 0)
             break;
         tell_interrupted(env, "verification.failed", open.v[i].id, open.v[i].backup_id);
@@ -304,7 +299,7 @@ settle_leftovers(struct job_env *env, struct err *err)
         return err->class;
     for (size_t i = 0; i < open.n; i++)
         if (i == 0 || strcmp(open.v[i].job_id, open.v[i - 1].job_id) != 0)
-            release_job(env, open.v[i].job_id);
+            recover_leftovers(env, open.v[i].job_id);
     cat_resources_done(&open);
     return 0;
 }

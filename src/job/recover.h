@@ -12,6 +12,9 @@ struct recover_report {
     unsigned swept;          /* files without a job or a point */
 };
 
+/* Tries once more to unmake what the ended job @job_id still has open. */
+void recover_leftovers(struct job_env *env, const char *job_id);
+
 /* Settles every open job and journal entry, then sweeps the repositories that are open.
  * After it, no entry is open but those of a repository that is unavailable. */
 int recover_all(struct job_env *env, struct recover_report *ret, struct err *err);

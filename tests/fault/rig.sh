@@ -180,14 +180,15 @@ check_restores() {
     done
 }
 
+open_entries() { sql "SELECT kind || ' ' || res_key FROM job_resources WHERE state <> 'released'"; }
+journal_is_empty() { [ -z "$(open_entries)" ]; }
 sql() { sqlite3 -readonly "$work/data/catalog.db" "$1"; }
 
 # What must hold when no job runs.  $1 = the job's backup id, or empty when none was made.
 check_invariants() {
     local repo=$work/data/repository left port
     until_true 15 nothing_lives || problem "I4: still running: $(our_processes)"
-    left=$(sql "SELECT kind || ' ' || res_key FROM job_resources WHERE state <> 'released'")
-    [ -z "$left" ] || problem "I4: journal entries open: $left"
+    until_true 15 journal_is_empty || problem "I4: journal entries open: $(open_entries)"
     left=$(sql "SELECT backup_id FROM backup_jobs WHERE state IN ('pending', 'running')")
     [ -z "$left" ] || problem "I3: jobs without an end: $left"
     left=$(find "$repo" -name '*.part' -o -name '*.tmp')
