@@ -19,8 +19,8 @@ format_qcow2(const char *path, uint64_t size, struct err *err)
 {
     CLEANUP_BUF struct buf out = BUF_INIT(4096);
     char size_text[24];
-    const char *argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-o", "compat=1.1",
-                          "--",       path,     size_text, NULL};
+    const char *argv[] = {"qemu-img",   "create", "-q", "-f",      "qcow2", "-o",
+                          "compat=1.1", "--",     path, size_text, NULL};
 
     snprintf(size_text, sizeof size_text, "%llu", (unsigned long long)size);
     return child_run(argv, NULL, 0, QEMU_IMG_TIMEOUT_MS, &out, err);

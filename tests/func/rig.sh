@@ -1,5 +1,6 @@
-# shellcheck shell=bash disable=SC2034
-# The rig of the fault tests: one hub, one node, a VM with two disks, a good backup that must never change.  Sourced.
+# shellcheck shell=bash disable=SC2034,SC2120
+# The rig of the functional and fault tests: a hub, a node, sources; what must hold when no job runs.  Sourced.  Needs
+# BUILD_DIR.  Starts and ends only its own processes.
 
 : "${BUILD_DIR:?a build folder with -Dfailpoints=true}"
 work=''
@@ -10,6 +11,10 @@ node_url=''
 n=0
 failures=0 # the exit status of the script that sources this
 problems=()
+hub_options=()
+node_options=()
+filter_args=() # arguments of nbdkit filters, after those of the plugin
+ports=''
 wait_s=${SENDENSE_TEST_WAIT:-40}
 
 plan() { echo "1..$1"; }
@@ -62,11 +67,11 @@ start_daemon() {
 start_node() {
     local listen=127.0.0.1:0
     [ -n "$node_url" ] && listen=${node_url#http://}
-    start_daemon node env "$@" "$BUILD_DIR/sendense-node" --listen "$listen" --token-file "$work/data/node.token" --stop-timeout 2
+    start_daemon node env "$@" "$BUILD_DIR/sendense-node" --listen "$listen" --token-file "$work/node.token" "${node_options[@]}" --stop-timeout 2
 }
 
 start_hub() {
-    start_daemon hub env "$@" "$BUILD_DIR/sendense-hub" run --data "$work/data" --listen 127.0.0.1:0 --nbd-ports "$ports"
+    start_daemon hub env "$@" "$BUILD_DIR/sendense-hub" run --data "$work/data" --listen 127.0.0.1:0 --nbd-ports "$ports" "${hub_options[@]}"
 }
 
 # stop_daemon NAME [SIGNAL]: ends it and waits for it.
@@ -88,35 +93,64 @@ api() {
     curl "${args[@]}" "$hub_url/api/v1$2" 2>"$work/status"
 }
 
-serve() { # SOCKET FILE [nbdkit options…]
-    local socket=$1 file=$2
-    shift 2
-    nbdkit -f -r -U "$socket" "$@" file "$file" >>"$work/nbdkit.log" 2>&1 &
+# serve NAME [nbdkit options…] [-- PLUGIN ARGS…]: exports $work/NAME on $work/NAME.sock; default plugin: file.
+serve() {
+    local name=$1 options=() plugin
+    shift
+    plugin=(file "$work/$name")
+    while [ $# -gt 0 ]; do
+        if [ "$1" = -- ]; then
+            shift
+            plugin=("$@")
+            break
+        fi
+        options+=("$1")
+        shift
+    done
+    rm -f "$work/$name.sock"
+    nbdkit -f -r -U "$work/$name.sock" "${options[@]}" "${plugin[@]}" "${filter_args[@]}" >>"$work/nbdkit.log" 2>&1 &
     source_pids+=($!)
-    until_true "$wait_s" test -S "$socket" || bail "nbdkit does not serve $socket"
+    until_true "$wait_s" test -S "$work/$name.sock" || bail "nbdkit does not serve $name"
 }
 
+# rig_start [hub options…]: folder, node, hub.
 rig_start() {
     local first=$((20000 + $$ % 20000))
-    ports=$first-$((first + 40))
-    work=$(mktemp -d /tmp/sdnf.XXXXXX) || bail 'no temporary folder'
+    : "${ports:=$first-$((first + 40))}"
+    work=$(mktemp -d /tmp/sdn.XXXXXX) || bail 'no temporary folder'
     source_pids=()
     trap rig_kill EXIT
-    head -c 9000000 /dev/urandom >"$work/disk0.raw"
-    truncate -s 30000123 "$work/disk0.raw"
-    truncate -s 12582912 "$work/disk1.raw"
-    dd if=/dev/urandom of="$work/disk1.raw" bs=64k seek=20 count=50 conv=notrunc status=none
-    serve "$work/0.sock" "$work/disk0.raw"
-    serve "$work/1.sock" "$work/disk1.raw"
-    "$BUILD_DIR/sendense-hub" init --data "$work/data" --node-url http://127.0.0.1:1 >"$work/init.log" 2>&1 ||
-        bail "init: $(cat "$work/init.log")"
+    head -c 24 /dev/urandom | base64 >"$work/node.token"
+    chmod 600 "$work/node.token"
     start_node
-    # The node's address is known only now: told to the catalog before the hub runs.
-    sqlite3 "$work/data/catalog.db" "UPDATE nodes SET url = '$node_url'"
+    "$BUILD_DIR/sendense-hub" init --data "$work/data" --node-url "$node_url" --node-token-file "$work/node.token" \
+        >"$work/init.log" 2>&1 || bail "init: $(cat "$work/init.log")"
+    hub_options=("$@")
     start_hub
-    vm=$(api POST /vms '{"name":"pgtest1","disks":[{"key":2000,"source":"nbd+unix:///?socket='"$work"'/0.sock"},{"key":2001,"source":"nbd+unix:///?socket='"$work"'/1.sock"}]}' | jq -r .id)
-    [ -n "$vm" ] && [ "$vm" != null ] || bail 'the VM was not taken'
-    first_backup=$(run_backup) || bail 'the first backup failed'
+}
+
+# add_vm NAME KEY=FILE…: serves each file on a socket and adds the VM; prints its id.
+add_vm() {
+    local name=$1 disks='' pair key
+    shift
+    for pair in "$@"; do
+        key=${pair%%=*}
+        disks+=$(jq -n --argjson k "$key" --arg s "nbd+unix:///?socket=$work/${pair#*=}.sock" '{key: $k, source: $s}'),
+    done
+    api POST /vms "$(jq -n --arg n "$name" --argjson d "[${disks%,}]" '{name: $n, disks: $d}')" | jq -r '.id // empty'
+}
+
+# The VM of the fault tests, with a good backup that must never change.
+add_pgtest1() {
+    head -c 9000000 /dev/urandom >"$work/disk0"
+    truncate -s 30000123 "$work/disk0"
+    truncate -s 12582912 "$work/disk1"
+    dd if=/dev/urandom of="$work/disk1" bs=64k seek=20 count=50 conv=notrunc status=none
+    serve disk0
+    serve disk1
+    vm=$(add_vm pgtest1 2000=disk0 2001=disk1)
+    [ -n "$vm" ] || bail 'the VM was not taken'
+    first_backup=$(run_backup) || bail "the first backup failed: $(api GET "/backups/$first_backup" | jq -c .error)"
     check_restores "$first_backup"
     [ "${#problems[@]}" -eq 0 ] || bail "the first backup does not restore: ${problems[*]}"
 }
@@ -140,7 +174,7 @@ our_processes() {
     local pid
     for pid in $(pgrep -f "$work"); do
         case " ${source_pids[*]} $$ $BASHPID $hub_pid $node_pid " in *" $pid "*) continue ;; esac
-        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -E '^[^ ]*(qemu-nbd|sendense-|nbdkit)' | grep -v "$work/[01].sock"
+        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -E '^[^ ]*(qemu-nbd|sendense-|nbdkit)' | grep -v "nbdkit -f -r -U $work"
     done
 }
 nothing_lives() { [ -z "$(our_processes)" ]; }
@@ -172,10 +206,10 @@ restore() { # BACKUP KEY FILE
 # I1: every byte of both disks, against the source.
 check_restores() {
     local i
-    for i in 0 1; do
+    for i in 0 1; do # keys 2000 and 2001, files disk0 and disk1
         rm -f "$work/out.raw" "$work/out.raw.part"
         restore "$1" "200$i" "$work/out.raw" || { problem "restore of disk 200$i of $1 failed"; continue; }
-        cmp "$work/disk$i.raw" "$work/out.raw" >/dev/null || problem "I1: disk 200$i of $1 differs from its source"
+        cmp "$work/disk$i" "$work/out.raw" >/dev/null || problem "I1: disk 200$i of $1 differs from its source"
         rm -f "$work/out.raw"
     done
 }
@@ -208,7 +242,7 @@ check_invariants() {
             problem "I4: port $port is listened on"
         fi
     done
-    left=$(curl -sS -H "Authorization: Bearer $(cat "$work/data/node.token")" "$node_url/api/v1/jobs" | jq '[.jobs[] | select(.state == "running")] | length')
+    left=$(curl -sS -H "Authorization: Bearer $(cat "$work/node.token")" "$node_url/api/v1/jobs" | jq '[.jobs[] | select(.state == "running")] | length')
     [ "$left" = 0 ] || problem "I4: the node runs $left jobs"
     left=$(sql "SELECT backup_id || ': ' || count(*) FROM events WHERE type IN ('backup.completed', 'backup.failed', 'backup.cancelled') GROUP BY backup_id HAVING count(*) <> 1")
     [ -z "$left" ] || problem "I6: not exactly one outcome event: $left"
@@ -239,86 +273,22 @@ check_all() {
 
 newest_backup() { sql 'SELECT backup_id FROM backup_jobs ORDER BY created_us DESC LIMIT 1'; }
 
-# The hub runs with the fail point armed; the client and the worker inherit it.
-at_backup() {
-    local before id
-    stop_daemon hub
-    stop_daemon node
-    start_node "SENDENSE_FAILPOINT=$1"
-    start_hub "SENDENSE_FAILPOINT=$1"
-    before=$(newest_backup)
-    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full"}' >/dev/null 2>&1
-    if [[ $1 == hub.* ]]; then
-        until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
-    fi
-    id=$(newest_backup)
-    [ "$id" != "$before" ] || id=
-    if [[ $1 != hub.* ]]; then
-        until_true "$wait_s" job_is_over "$id" || problem "the job did not end"
-        [ "$(job_state "$id")" = failed ] || problem "the job is $(job_state "$id") although its process was killed"
-    fi
-    stop_daemon hub
-    stop_daemon node
-    start_node
-    start_hub
-    check_all "$id"
-}
+# --- cases: a script of functions case_*, each of which begins with `title "…"` ---
 
-at_node() {
-    local id
-    stop_daemon node
-    start_node "SENDENSE_FAILPOINT=$1"
-    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full"}' >/dev/null 2>&1
-    until_true "$wait_s" node_is_gone || problem "the node never came to $1"
-    wait "$node_pid" 2>/dev/null
-    start_node
-    id=$(newest_backup)
-    [ "$id" = "$first_backup" ] && id=
-    check_all "$id"
+title() { case_title=$*; }
+expect() { # WHAT WANTED GOT
+    [ "$2" = "$3" ] || problem "$1: expected '$2', got '$3'"
 }
-
-at_restore() {
-    stop_daemon hub
-    start_hub "SENDENSE_FAILPOINT=$1"
-    api POST /restores '{"backup_id":"'"$first_backup"'","device_key":2000,"target_path":"'"$work"'/cut.raw","format":"raw"}' >/dev/null 2>&1
-    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
-    stop_daemon hub
-    start_hub
-    [ -e "$work/cut.raw.part" ] && problem 'I4: a half-restored file is left'
-    if [ -e "$work/cut.raw" ]; then
-        cmp "$work/cut.raw" "$work/disk0.raw" >/dev/null || problem 'I1: a restored file has its final name but not its bytes'
-        rm -f "$work/cut.raw"
-    fi
-    [ "$(sql "SELECT count(*) FROM restore_jobs WHERE state IN ('pending', 'running')")" = 0 ] || problem 'I3: a restore without an end'
-    check_all ''
-}
-
-at_delete() {
-    local id
-    id=$(run_backup) || problem 'the backup to be deleted failed'
-    stop_daemon hub
-    start_hub "SENDENSE_FAILPOINT=$1"
-    api DELETE "/backups/$id" >/dev/null 2>&1
-    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
-    stop_daemon hub
-    start_hub
-    [ "$(api GET "/backups/$id" | jq -r .code)" = backup_not_found ] || problem 'a deletion that had begun is not finished'
-    check_all ''
-}
-
-# The undo of a job that failed by itself: the client is killed at its first read.
-at_undo() {
-    local id
-    stop_daemon hub
-    stop_daemon node
-    start_node SENDENSE_FAILPOINT=client.copying
-    start_hub "SENDENSE_FAILPOINT=$1"
-    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full"}' >/dev/null 2>&1
-    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
-    id=$(newest_backup)
-    stop_daemon hub
-    stop_daemon node
-    start_node
-    start_hub
-    check_all "$id"
+# run_cases [NAME…]: all case_* functions in the order of the file, or those named.
+run_cases() {
+    local cases=("$@") name
+    [ $# -gt 0 ] || mapfile -t cases < <(sed -nE 's/^(case_[a-z0-9_]+)\(\).*/\1/p' "$0")
+    plan "${#cases[@]}"
+    for name in "${cases[@]}"; do
+        case_title=$name
+        "$name"
+        verdict "$case_title"
+    done
+    rig_stop
+    exit "$failures"
 }

@@ -1,0 +1,86 @@
+# One function for each kind of kill.  Sourced by tests/fault/failpoints.
+# shellcheck shell=bash disable=SC2154
+
+# The hub runs with the fail point armed; the client and the worker inherit it.
+at_backup() {
+    local before id
+    stop_daemon hub
+    stop_daemon node
+    start_node "SENDENSE_FAILPOINT=$1"
+    start_hub "SENDENSE_FAILPOINT=$1"
+    before=$(newest_backup)
+    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full"}' >/dev/null 2>&1
+    if [[ $1 == hub.* ]]; then
+        until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    fi
+    id=$(newest_backup)
+    [ "$id" != "$before" ] || id=
+    if [[ $1 != hub.* ]]; then
+        until_true "$wait_s" job_is_over "$id" || problem "the job did not end"
+        [ "$(job_state "$id")" = failed ] || problem "the job is $(job_state "$id") although its process was killed"
+    fi
+    stop_daemon hub
+    stop_daemon node
+    start_node
+    start_hub
+    check_all "$id"
+}
+
+at_node() {
+    local id
+    stop_daemon node
+    start_node "SENDENSE_FAILPOINT=$1"
+    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full"}' >/dev/null 2>&1
+    until_true "$wait_s" node_is_gone || problem "the node never came to $1"
+    wait "$node_pid" 2>/dev/null
+    start_node
+    id=$(newest_backup)
+    [ "$id" = "$first_backup" ] && id=
+    check_all "$id"
+}
+
+at_restore() {
+    stop_daemon hub
+    start_hub "SENDENSE_FAILPOINT=$1"
+    api POST /restores '{"backup_id":"'"$first_backup"'","device_key":2000,"target_path":"'"$work"'/cut.raw","format":"raw"}' >/dev/null 2>&1
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    stop_daemon hub
+    start_hub
+    [ -e "$work/cut.raw.part" ] && problem 'I4: a half-restored file is left'
+    if [ -e "$work/cut.raw" ]; then
+        cmp "$work/cut.raw" "$work/disk0.raw" >/dev/null || problem 'I1: a restored file has its final name but not its bytes'
+        rm -f "$work/cut.raw"
+    fi
+    [ "$(sql "SELECT count(*) FROM restore_jobs WHERE state IN ('pending', 'running')")" = 0 ] || problem 'I3: a restore without an end'
+    check_all ''
+}
+
+at_delete() {
+    local id
+    id=$(run_backup) || problem 'the backup to be deleted failed'
+    stop_daemon hub
+    start_hub "SENDENSE_FAILPOINT=$1"
+    api DELETE "/backups/$id" >/dev/null 2>&1
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    stop_daemon hub
+    start_hub
+    [ "$(api GET "/backups/$id" | jq -r .code)" = backup_not_found ] || problem 'a deletion that had begun is not finished'
+    check_all ''
+}
+
+# The undo of a job that failed by itself: the client is killed at its first read.
+at_undo() {
+    local id
+    stop_daemon hub
+    stop_daemon node
+    start_node SENDENSE_FAILPOINT=client.copying
+    start_hub "SENDENSE_FAILPOINT=$1"
+    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full"}' >/dev/null 2>&1
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    id=$(newest_backup)
+    stop_daemon hub
+    stop_daemon node
+    start_node
+    start_hub
+    check_all "$id"
+}
