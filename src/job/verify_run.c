@@ -6,6 +6,19 @@
 #include "base/mem.h"
 #include "job/worker_run.h"
 
+/* A layer that is gone, or that qemu refuses, is damage like any other. */
+static int
+cannot_open(const struct verify_disk *d, struct err *err)
+{
+    if (err->class == ERR_NOT_FOUND || err->class == ERR_CORRUPT ||
+        strcmp(err->code, "export_failed") == 0 ||
+        strcmp(err->code, "export_mismatch") == 0) {
+        err->class = ERR_CORRUPT;
+        err_recode(err, "verification_failed");
+    }
+    return err_prefix(err, "disk %u", d->key);
+}
+
 static int
 open_readers(struct verify_run *v, struct err *err)
 {
@@ -20,7 +33,7 @@ open_readers(struct verify_run *v, struct err *err)
         v->has_disk = true;
         v->disk = d->key;
         if (reader_open(v->env, &s, &d->reader, err) < 0)
-            return err->class;
+            return cannot_open(d, err);
         d->direct = export_is_direct(d->reader.export);
     }
     v->has_disk = false;

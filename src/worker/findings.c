@@ -33,10 +33,23 @@ extend_last_locked(struct findings *f, uint64_t offset, uint64_t length,
     return true;
 }
 
+/* A block that is not there differs, of course: told once is enough. */
+static bool
+told_locked(const struct findings *f, uint64_t offset, uint64_t length, enum bad_range reason)
+{
+    for (size_t i = 0; reason == BAD_MISMATCH && i < f->n; i++)
+        if (f->v[i].reason == BAD_MISSING && f->v[i].offset <= offset &&
+            f->v[i].offset + f->v[i].length >= offset + length)
+            return true;
+    return false;
+}
+
 void
 findings_add(struct findings *f, uint64_t offset, uint64_t length, enum bad_range reason)
 {
     LOCK_SCOPE(&f->lock);
+    if (told_locked(f, offset, length, reason))
+        return;
     f->blocks += (length + MANIFEST_BLOCK_SIZE - 1) / MANIFEST_BLOCK_SIZE;
     if (reason == BAD_READ_ERROR)
         f->read_errors++;
