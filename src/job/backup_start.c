@@ -9,7 +9,9 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/timeutil.h"
+#include "catalog/cat_meta.h"
 #include "job/bus.h"
 #include "job/nodes.h"
 #include "job/outcome.h"
@@ -103,17 +105,36 @@ check_not_running(struct job_env *env, const struct cat_vm *vm,
                    refusal->backup_id);
 }
 
+/* The highest number ever given: rows and files of a deleted backup do not show it any
+ * more. */
+static char *
+seq_name(const char *vm_id, const char *repo_id)
+{
+    return xasprintf("seq:%s:%s", repo_id, vm_id);
+}
+
 static int
 next_seq(struct job_env *env, struct repo *repo, const struct cat_vm *vm,
          const char *repo_id, int64_t *ret, struct err *err)
 {
+    CLEANUP_FREE char *name = seq_name(vm->id, repo_id);
+    CLEANUP_FREE char *text = NULL;
     int64_t known;
+    uint64_t given = 0;
     uint32_t on_disk;
 
+    if (cat_meta_get(env->catalog, name, &text, err) < 0 && err->class != ERR_NOT_FOUND)
+        return err->class;
+    err_clear(err);
+    if (text && text_to_u64(text, &given) < 0)
+        return err_set(err, ERR_CORRUPT, "catalog_corrupt", "setting '%s' is no number",
+                       name);
     if (cat_backup_max_seq(env->catalog, vm->id, repo_id, &known, err) < 0 ||
         layer_next_seq(repo, vm->id, &on_disk, err) < 0)
         return err->class;
     *ret = known + 1 > (int64_t)on_disk ? known + 1 : (int64_t)on_disk;
+    if (*ret <= (int64_t)given)
+        *ret = (int64_t)given + 1;
     return *ret <= (int64_t)NAMING_SEQ_MAX ? 0
                                            : err_set(err, ERR_LIMIT, "sequence_exhausted",
                                                      "this VM has no number left");
@@ -140,7 +161,11 @@ insert_with_event(const struct plan *p, const struct cat_backup *row, struct err
                           .vm_id = row->vm_id,
                           .actor = row->requested_by};
 
+    CLEANUP_FREE char *name = seq_name(row->vm_id, row->repository_id);
+    CLEANUP_FREE char *seq = xasprintf("%lld", (long long)row->seq);
+
     if (catalog_tx_begin(p->env->catalog, &tx, err) < 0 ||
+        cat_meta_set(p->env->catalog, name, seq, err) < 0 ||
         cat_backup_insert(p->env->catalog, row, err) < 0 ||
         bus_emit(p->env, &e, err) < 0 || catalog_tx_commit(&tx, err) < 0)
         return err->class;
