@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <pthread.h>
 
-#define CLEANUP(fn) __attribute__((cleanup(fn)))
+#define CLEANUP(fn) __attribute__((cleanup(fn), unused))
 
 /* Each ignores NULL / -1. */
 void cleanup_free(void *p); /* p is a pointer to a malloc'ed pointer */

@@ -185,6 +185,7 @@ test_tx_lost(void **state)
 #define THREADS 4
 #define ROUNDS 25
 
+/* Returns NULL, or anything else when a call failed. */
 static void *
 worker(void *arg)
 {
@@ -202,15 +203,15 @@ worker(void *arg)
 
         /* read, add one, write: lost updates would show */
         if (catalog_tx_begin(c, &tx, &err) < 0)
-            return "begin";
+            return (void *)"begin";
         if (cat_meta_get(c, "n", &v, &err) < 0 || text_to_u64(v, &n) < 0)
-            return "get";
+            return (void *)"get";
         snprintf(next, sizeof(next), "%llu", (unsigned long long)n + 1);
         if (cat_meta_set(c, "n", next, &err) < 0 || catalog_tx_commit(&tx, &err) < 0)
-            return "set";
+            return (void *)"set";
         if (cat_event_add(c, &ev, &id, &err) < 0 ||
             cat_event_list(c, 0, 10, NULL, &l, &err) < 0)
-            return "event";
+            return (void *)"event";
         cat_events_done(&l);
     }
     return NULL;

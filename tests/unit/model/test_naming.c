@@ -119,8 +119,8 @@ test_locator(void **state)
         "vms/../disks/" DISK "/000007",
         "vms/" VM "/disks/../000007",
         "vms/" VM "//disks/" DISK "/000007",
-        "vms/0198C0DE-0000-7000-8000-000000000001/disks/" DISK "/000007",
-        "vms/" VM,
+        ("vms/0198C0DE-0000-7000-8000-000000000001/disks/" DISK "/000007"),
+        ("vms/" VM),
     };
     char s[NAMING_LOCATOR_SIZE];
     struct naming_locator l;
