@@ -152,7 +152,7 @@ backup_to_json(struct api *a, const struct cat_backup *b)
     CLEANUP_LIVE struct live_job *live = live_find(a->env->live, b->job_id);
     json_t *o = json_object(), *disks = json_array();
     struct totals sum = {0};
-    char phase[LIVE_PHASE_SIZE];
+    char phase[LIVE_PHASE_SIZE] = "";
 
     put_str(o, "backup_id", b->backup_id);
     put_str(o, "job_id", b->job_id);

@@ -7,7 +7,8 @@
     "job_id, backup_id, vm_id, vm_name, repository_id, node_id, backup_type, state, "    \
     "current_phase, verification, readback, verified_us, seq, attempt, point_id, "       \
     "requested_by, job_token_hash, created_us, started_us, completed_us, error_code, "   \
-    "error_phase, error_disk, error_message, nbd_targets_string, client_identity, cleanup"
+    "error_phase, error_disk, error_message, nbd_targets_string, client_identity, "      \
+    "cleanup"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_backup, TEXT, job_id),

@@ -37,7 +37,7 @@ struct cat_backup {
     const char *nbd_targets_string; /* NULL until the exports are up */
     const char *client_identity;    /* NULL until the node told it */
     const char *cleanup; /* JSON text {released[], left[]} of a failed job, NULL = none */
-    struct cat_backup_disk *disks;  /* sorted by disk_index */
+    struct cat_backup_disk *disks; /* sorted by disk_index */
     size_t n_disks;
 };
 

@@ -5,7 +5,8 @@
 #define COLUMNS                                                                          \
     "id, backup_id, device_key, target_path, format, state, current_phase, "             \
     "bytes_total, "                                                                      \
-    "bytes_done, bad_ranges, requested_by, created_us, started_us, completed_us, error_code, "       \
+    "bytes_done, bad_ranges, requested_by, created_us, started_us, completed_us, "       \
+    "error_code, "                                                                       \
     "error_phase, error_message"
 
 static const struct row_field fields[] = {

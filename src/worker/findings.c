@@ -35,7 +35,8 @@ extend_last_locked(struct findings *f, uint64_t offset, uint64_t length,
 
 /* A block that is not there differs, of course: told once is enough. */
 static bool
-told_locked(const struct findings *f, uint64_t offset, uint64_t length, enum bad_range reason)
+told_locked(const struct findings *f, uint64_t offset, uint64_t length,
+            enum bad_range reason)
 {
     for (size_t i = 0; reason == BAD_MISMATCH && i < f->n; i++)
         if (f->v[i].reason == BAD_MISSING && f->v[i].offset <= offset &&

@@ -59,7 +59,8 @@ test_states(void **state)
                            .error_code = "source_io",
                            .error_phase = "transfer",
                            .error_disk = &disk,
-                           .error_message = "cut \xe2\x82"};
+                           .error_message = "cut \xe2\x82",
+                           .cleanup = "{\"left\": []}"};
     struct cat_finish bad = f;
     struct cat_verification v = {"verified", "media", 400};
     struct cat_backup b;
@@ -106,6 +107,7 @@ test_states(void **state)
     assert_string_equal(b.error_code, "source_io");
     assert_int_equal(b.error_disk, 0);
     assert_string_equal(b.error_message, "cut ??");
+    assert_string_equal(b.cleanup, "{\"left\": []}");
     assert_null(b.job_token_hash);
     assert_string_equal(b.verification, "verified");
     assert_string_equal(b.readback, "media");

@@ -107,6 +107,7 @@ test_restores(void **state)
     T_OK(cat_restore_set_state(c, U("01"), &run, &err));
     T_ERR(ERR_EXISTS, "state_conflict", cat_restore_set_state(c, U("01"), &run, &err));
     T_OK(cat_restore_set_progress(c, U("01"), 100, 60, &err));
+    T_OK(cat_restore_set_bad_ranges(c, U("01"), "[{\"start\": 0}]", &err));
     T_OK(cat_restore_list_open(c, &l, &err));
     assert_int_equal(l.n, 2);
     cat_restores_done(&l);
@@ -120,6 +121,7 @@ test_restores(void **state)
     assert_int_equal(got.completed_us, 30);
     assert_int_equal(got.bytes_total, 100);
     assert_int_equal(got.bytes_done, 60);
+    assert_string_equal(got.bad_ranges, "[{\"start\": 0}]");
     assert_string_equal(got.error_code, "c");
     assert_string_equal(got.error_phase, "copy");
     assert_string_equal(got.error_message, "m");
