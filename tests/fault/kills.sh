@@ -32,7 +32,7 @@ at_node() {
     start_node "SENDENSE_FAILPOINT=$1"
     api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full"}' >/dev/null 2>&1
     until_true "$wait_s" node_is_gone || problem "the node never came to $1"
-    wait "$node_pid" 2>/dev/null
+    stop_daemon node KILL
     start_node
     id=$(newest_backup)
     [ "$id" = "$first_backup" ] && id=
