@@ -70,7 +70,9 @@ call(struct node_client *c, const char *method, const char *path, unsigned timeo
 
     if (http_json(c->http, &req, body, ret, NULL, err) >= 0)
         return 0;
-    if (err->class == ERR_AUTH)
+    if (err->class == ERR_PROTOCOL)
+        err_recode(err, "node_protocol");
+    else if (err->class == ERR_AUTH)
         err_recode(err, "node_refused");
     else if (err->class == ERR_UNAVAILABLE && strcmp(err->code, "unavailable") == 0)
         err_recode(err, "node_unreachable");
