@@ -144,6 +144,8 @@ test_restores(void **state)
           cat_restore_set_state(c, U("09"), &run, &err));
     T_ERR(ERR_NOT_FOUND, "restore_not_found",
           cat_restore_set_progress(c, U("09"), 1, 1, &err));
+    T_ERR(ERR_NOT_FOUND, "restore_not_found",
+          cat_restore_set_bad_ranges(c, U("09"), "[]", &err));
 }
 
 static void
