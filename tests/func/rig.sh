@@ -13,6 +13,7 @@ failures=0 # the exit status of the script that sources this
 problems=()
 hub_options=()
 node_options=()
+declare -A served=() # command of each source
 filter_args=() # arguments of nbdkit filters, after those of the plugin
 ports=''
 wait_s=${SENDENSE_TEST_WAIT:-40}
@@ -26,6 +27,7 @@ problem() { problems+=("$*"); }
 
 # Reports what the case before found.
 verdict() {
+    revive
     n=$((n + 1))
     if [ "${#problems[@]}" -eq 0 ]; then
         echo "ok $n - $1"
@@ -107,17 +109,22 @@ serve() {
         options+=("$1")
         shift
     done
-    rm -f "$work/$name.sock"
-    nbdkit -f -r -U "$work/$name.sock" "${options[@]}" "${plugin[@]}" "${filter_args[@]}" >>"$work/nbdkit.log" 2>&1 &
-    source_pids+=($!)
-    until_true "$wait_s" test -S "$work/$name.sock" || bail "nbdkit does not serve $name"
+    served[$name]=$(printf '%q ' nbdkit -f -r -U "$work/$name.sock" "${options[@]}" "${plugin[@]}" "${filter_args[@]}")
+    launch "$name"
 }
 
-# nbdkit 1.32 may fail an assertion of its own when a client is killed in mid-request: a source that died is served again.
-revive() { # NAME…
+launch() {
+    rm -f "$work/$1.sock"
+    eval "${served[$1]}" >>"$work/nbdkit.log" 2>&1 &
+    source_pids+=($!)
+    until_true "$wait_s" test -S "$work/$1.sock" || bail "nbdkit does not serve $1"
+}
+
+# nbdkit 1.32 may fail an assertion of its own when a client goes away in mid-request: a source that died is served again.
+revive() {
     local name
-    for name in "$@"; do
-        pgrep -f "nbdkit -f -r -U $work/$name.sock " >/dev/null || serve "$name"
+    for name in "${!served[@]}"; do
+        pgrep -f "nbdkit -f -r -U $work/$name.sock " >/dev/null || launch "$name"
     done
 }
 
@@ -269,7 +276,7 @@ check_all() {
     fi
     check_invariants
     check_restores "$first_backup"
-    revive disk0 disk1
+    revive
     next=$(run_backup) || problem "I5: the next backup failed: $(api GET "/backups/$next" | jq -c .error)"
     if [ -n "$next" ]; then
         check_restores "$next"
