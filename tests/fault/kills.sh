@@ -48,7 +48,7 @@ at_restore() {
     start_hub
     [ -e "$work/cut.raw.part" ] && problem 'I4: a half-restored file is left'
     if [ -e "$work/cut.raw" ]; then
-        cmp "$work/cut.raw" "$work/disk0.raw" >/dev/null || problem 'I1: a restored file has its final name but not its bytes'
+        cmp "$work/cut.raw" "$work/disk0" >/dev/null || problem 'I1: a restored file has its final name but not its bytes'
         rm -f "$work/cut.raw"
     fi
     [ "$(sql "SELECT count(*) FROM restore_jobs WHERE state IN ('pending', 'running')")" = 0 ] || problem 'I3: a restore without an end'
