@@ -35,7 +35,11 @@ struct nbd_conn_opts {
     unsigned io_s;      /* each synchronous call: no progress for so long; 0 = 60 */
     bool want_map;      /* ask for base:allocation */
     bool want_depth;    /* ask for qemu:allocation-depth */
-    int cancel_fd;      /* <= 0 = none; readable = ERR_CANCELLED.  Not read, not closed */
+    /* Each read is answered in one piece.  qemu closes the connection when reading fails
+     * in the middle of an answer in pieces; so it tells of the error instead.  Excludes
+     * want_map and want_depth. */
+    bool whole_reads;
+    int cancel_fd; /* <= 0 = none; readable = ERR_CANCELLED.  Not read, not closed */
 };
 
 /* What the handshake told.  A missing description is "". */

@@ -1,17 +1,24 @@
 /* worker/allocation.c - see allocation.h. */
 #include "worker/allocation.h"
 
+#include "base/mem.h"
+#include "copy/block.h"
+
 #include "worker/manifests.h"
 
 #define BLOCK MANIFEST_BLOCK_SIZE
+#define LOOK_BYTES (16u * BLOCK)
 
 struct check {
-    const struct worker_spec_disk *disk;
     struct findings *findings;
+    uint64_t end_bytes; /* what lies beyond the disk or the image is told by others */
+    struct pulse *pulse;
     struct walk *walk;
     bool
         zero_counts; /* a zero record is allocated too: in the tip it is a zero cluster */
-    bool depth;      /* flags are depths, not base:allocation flags */
+    struct nbd_conn *look; /* or NULL: what is allocated counts, not what it holds */
+    unsigned char *buf;    /* LOOK_BYTES, with look */
+    bool depth;            /* flags are depths, not base:allocation flags */
     /* the recorded run that is not dealt with yet */
     bool has;
     uint64_t first, end;
@@ -23,10 +30,38 @@ tell(struct check *c, uint64_t first, uint64_t end, enum bad_range reason)
 {
     uint64_t from = first * BLOCK, to = end * BLOCK;
 
-    if (to > c->disk->size_bytes)
-        to = c->disk->size_bytes;
+    if (to > c->end_bytes)
+        to = c->end_bytes;
     if (from < to)
         findings_add(c->findings, from, to - from, reason);
+}
+
+/* [@first, @end) is allocated and not recorded.  In a whole disk it may hold zeroes all
+ * the same; then it is what it should be. */
+static int
+stray(struct check *c, uint64_t first, uint64_t end, struct err *err)
+{
+    uint64_t off = first * BLOCK, to = end * BLOCK;
+
+    if (!c->look) {
+        tell(c, first, end, BAD_STRAY);
+        return 0;
+    }
+    if (to > c->end_bytes)
+        to = c->end_bytes;
+    while (off < to) {
+        size_t n = to - off < LOOK_BYTES ? (size_t)(to - off) : LOOK_BYTES;
+
+        if (pulse_beat(c->pulse, err) < 0 ||
+            nbd_conn_pread(c->look, c->buf, n, off, err) < 0)
+            return err_prefix(err, "source");
+        c->pulse->bytes.read += n;
+        for (size_t at = 0; at < n; at += BLOCK)
+            if (!block_is_zero(c->buf + at, n - at < BLOCK ? n - at : BLOCK))
+                tell(c, (off + at) / BLOCK, (off + at) / BLOCK + 1, BAD_STRAY);
+        off += n;
+    }
+    return 0;
 }
 
 /* Loads the next recorded run; has = false at the end. */
@@ -71,12 +106,11 @@ allocated(struct check *c, uint64_t first, uint64_t end, struct err *err)
     while (first < end) {
         uint64_t stop;
 
-        if (!c->has || c->first >= end) {
-            tell(c, first, end, BAD_STRAY);
-            return 0;
-        }
+        if (!c->has || c->first >= end)
+            return stray(c, first, end, err);
         if (c->first > first) {
-            tell(c, first, c->first, BAD_STRAY);
+            if (stray(c, first, c->first, err) < 0)
+                return err->class;
             first = c->first;
         }
         stop = c->end < end ? c->end : end;
@@ -94,6 +128,8 @@ on_extent(void *arg, uint64_t off, uint64_t len, uint32_t flags, struct err *err
     struct check *c = arg;
     uint64_t first = off / BLOCK, end = (off + len + BLOCK - 1) / BLOCK;
 
+    if (pulse_beat(c->pulse, err) < 0)
+        return err->class;
     if (c->depth ? flags != 1 : (flags & LIBNBD_STATE_ZERO) != 0)
         return 0;
     /* A server may tell extents smaller than a block. */
@@ -107,18 +143,28 @@ on_extent(void *arg, uint64_t off, uint64_t len, uint32_t flags, struct err *err
 
 int
 allocation_check(struct nbd_conn *conn, const struct worker_spec_disk *d, bool tip_only,
-                 struct findings *f, struct err *err)
+                 struct findings *f, struct pulse *pulse, struct err *err)
 {
     CLEANUP_WALK struct walk *walk = NULL;
-    struct check c = {
-        .disk = d, .findings = f, .zero_counts = tip_only, .depth = tip_only};
+    CLEANUP_FREE unsigned char *buf = NULL;
+    uint64_t image = nbd_conn_info(conn)->size_bytes;
+    struct check c = {.findings = f,
+                      .pulse = pulse,
+                      .end_bytes = image < d->size_bytes ? image : d->size_bytes,
+                      .zero_counts = tip_only,
+                      .depth = tip_only};
 
     if (walk_new(d, tip_only, &walk, err) < 0)
         return err->class;
     c.walk = walk;
+    /* With a damaged manifest all may be stray, and the restore has failed already. */
+    if (!tip_only && !findings_any(f)) {
+        c.buf = buf = xcalloc(1, LOOK_BYTES);
+        c.look = conn;
+    }
     if (load(&c, err) < 0 ||
-        nbd_conn_extents(conn, tip_only ? NBD_CONTEXT_DEPTH : NBD_CONTEXT_MAP, 0,
-                         nbd_conn_info(conn)->size_bytes, on_extent, &c, err) < 0)
+        nbd_conn_extents(conn, tip_only ? NBD_CONTEXT_DEPTH : NBD_CONTEXT_MAP, 0, image,
+                         on_extent, &c, err) < 0)
         return err->class;
     return missing_below(&c, UINT64_MAX, err);
 }

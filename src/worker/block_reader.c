@@ -13,11 +13,11 @@
 #include "base/mem.h"
 #include "base/timeutil.h"
 #include "copy/block.h"
+#include "model/naming.h"
 #include "nbd/nbd_slots.h"
 #include "worker/manifests.h"
 
 #define BLOCK MANIFEST_BLOCK_SIZE
-#define SECTOR 512u
 #define READ_ERRORS_MAX 1000u
 
 enum slot_state { SLOT_READING, SLOT_WRITING, SLOT_FLUSHING };
@@ -43,7 +43,6 @@ struct thread {
     struct nbd_conn *source, *target;
     struct nbd_slots *slots;
     int src, dst;
-    uint64_t size; /* of the export */
     struct block_hasher hasher;
     uint8_t *hashes; /* of the piece in each slot: blocks_per_slot hashes each */
     unsigned blocks_per_slot;
@@ -55,6 +54,17 @@ struct piece {
     unsigned n;
 };
 
+/* Blocks from here on are not in the image or not of this disk.  A manifest that is not
+ * the right one may name them. */
+static uint64_t
+end_block(const struct block_reader *rb)
+{
+    uint64_t end =
+        rb->image_bytes < rb->disk->size_bytes ? rb->image_bytes : rb->disk->size_bytes;
+
+    return (end + BLOCK - 1) / BLOCK;
+}
+
 static uint64_t
 clip(const struct block_reader *rb, uint64_t off)
 {
@@ -63,7 +73,7 @@ clip(const struct block_reader *rb, uint64_t off)
 
 /* Loads the next data block into held; at_end when there is none. */
 static int
-load_locked(struct cursor *c, struct err *err)
+load_locked(const struct block_reader *rb, struct cursor *c, struct err *err)
 {
     int r;
 
@@ -72,8 +82,8 @@ load_locked(struct cursor *c, struct err *err)
     do
         r = walk_next(c->walk, &c->held, err);
     while (r > 0 && !c->held.data);
-    c->has_held = r > 0;
-    c->at_end = r == 0;
+    c->has_held = r > 0 && c->held.block < end_block(rb);
+    c->at_end = r >= 0 && !c->has_held;
     return r < 0 ? r : 0;
 }
 
@@ -87,7 +97,7 @@ next_piece(struct block_reader *rb, struct cursor *c, unsigned max, struct piece
 
     *ret = (struct piece){0};
     while (ret->n < max) {
-        if (load_locked(c, err) < 0)
+        if (load_locked(rb, c, err) < 0)
             return err->class;
         if (!c->has_held || (ret->n > 0 && c->held.block != ret->first + ret->n))
             break;
@@ -112,6 +122,7 @@ open_side(struct thread *t, bool target, struct err *err)
     struct nbd_conn_opts o = {.uri = target ? t->rb->disk->target : t->rb->disk->source,
                               .connect_s = spec->deadlines.connect_s,
                               .io_s = spec->deadlines.io_s,
+                              .whole_reads = true,
                               .cancel_fd = copy_stop_fd(t->rb->stop)};
     struct nbd_conn **c = target ? &t->target : &t->source;
     const char *name = target ? "target" : "source";
@@ -124,58 +135,103 @@ open_side(struct thread *t, bool target, struct err *err)
     return n < 0 ? n : 0;
 }
 
-/* Compares each block; true when all are as the manifest says. */
+static uint64_t
+block_len(const struct thread *t, uint64_t off)
+{
+    return clip(t->rb, off + BLOCK) - off;
+}
+
+/* The block at @at of the slot, read: *ret_equal = it is as the manifest says. */
+static int
+compare_block(struct thread *t, struct nbd_slot *slot, uint32_t at, bool *ret_equal,
+              struct err *err)
+{
+    const uint8_t *want =
+        t->hashes +
+        ((size_t)slot->index * t->blocks_per_slot + at / BLOCK) * MANIFEST_HASH_SIZE;
+    uint8_t got[MANIFEST_HASH_SIZE];
+    uint64_t off = slot->off + at;
+
+    if (slot->len - at < BLOCK)
+        memset(slot->data + slot->len, 0, BLOCK - (slot->len - at));
+    if (block_hash(&t->hasher, slot->data + at, got, err) < 0)
+        return err->class;
+    *ret_equal = memcmp(got, want, sizeof got) == 0;
+    if (!*ret_equal)
+        findings_add(t->rb->findings, off, block_len(t, off), BAD_MISMATCH);
+    return 0;
+}
+
+/* True when all blocks are as the manifest says. */
 static int
 compare(struct thread *t, struct nbd_slot *slot, bool *ret_equal, struct err *err)
 {
-    const uint8_t *want =
-        t->hashes + (size_t)slot->index * t->blocks_per_slot * MANIFEST_HASH_SIZE;
-    uint8_t got[MANIFEST_HASH_SIZE];
-
     *ret_equal = true;
-    if (slot->len % BLOCK)
-        memset(slot->data + slot->len, 0, BLOCK - slot->len % BLOCK);
-    for (uint32_t at = 0; at < slot->len; at += BLOCK, want += MANIFEST_HASH_SIZE) {
-        uint64_t off = slot->off + at;
+    for (uint32_t at = 0; at < slot->len; at += BLOCK) {
+        bool equal;
 
-        if (block_hash(&t->hasher, slot->data + at, got, err) < 0)
+        if (compare_block(t, slot, at, &equal, err) < 0)
             return err->class;
-        if (memcmp(got, want, sizeof got) == 0)
-            continue;
-        *ret_equal = false;
-        findings_add(t->rb->findings, off, clip(t->rb, off + BLOCK) - off, BAD_MISMATCH);
+        *ret_equal = *ret_equal && equal;
     }
     return 0;
 }
 
 static void
-count(struct thread *t, const struct nbd_slot *slot, uint64_t sent)
+count_read(struct thread *t, const struct nbd_slot *slot, uint64_t bytes)
 {
-    uint64_t len = clip(t->rb, slot->off + slot->len) - slot->off;
     LOCK_SCOPE(&t->cursor->lock);
 
-    if (sent == 0) {
-        t->cursor->bytes.read += slot->len;
-        t->cursor->bytes.done += len;
-    } else {
-        t->cursor->bytes.sent += sent;
-    }
+    t->cursor->bytes.read += bytes;
+    t->cursor->bytes.done += clip(t->rb, slot->off + slot->len) - slot->off;
 }
 
+static void
+count_sent(struct thread *t, uint64_t bytes)
+{
+    LOCK_SCOPE(&t->cursor->lock);
+
+    t->cursor->bytes.sent += bytes;
+}
+
+/* The connection itself is gone or silent, or the job is: nothing more can be learnt. */
+static bool
+is_final(const struct err *err)
+{
+    return err->class == ERR_UNAVAILABLE || err->class == ERR_TIMEOUT ||
+           err->class == ERR_CANCELLED;
+}
+
+/* A request failed: its blocks one by one, so that the good ones are compared and the bad
+ * one is named. */
 static int
 on_read_error(struct thread *t, struct nbd_slot *slot, struct err *err)
 {
-    uint64_t len = clip(t->rb, slot->off + slot->len) - slot->off;
+    uint64_t read = 0;
 
-    /* The connection itself is gone or silent: nothing more can be learnt. */
-    if (err->class == ERR_UNAVAILABLE || err->class == ERR_TIMEOUT ||
-        err->class == ERR_CANCELLED)
+    for (uint32_t at = 0; at < slot->len && !is_final(err); at += BLOCK) {
+        uint32_t n = slot->len - at < BLOCK ? slot->len - at : BLOCK;
+        uint64_t off = slot->off + at;
+        bool equal;
+
+        err_clear(err);
+        if (nbd_conn_pread(t->source, slot->data + at, n, off, err) == 0) {
+            read += n;
+            if (compare_block(t, slot, at, &equal, err) < 0)
+                return err->class;
+            continue;
+        }
+        if (is_final(err))
+            break;
+        findings_add(t->rb->findings, off, block_len(t, off), BAD_READ_ERROR);
+        if (findings_read_errors(t->rb->findings) > READ_ERRORS_MAX)
+            return err_prefix(err, "more than %u read errors, the last one",
+                              READ_ERRORS_MAX);
+    }
+    if (is_final(err))
         return err->class;
-    findings_add(t->rb->findings, slot->off, len, BAD_READ_ERROR);
-    if (findings_read_errors(t->rb->findings) > READ_ERRORS_MAX)
-        return err_prefix(err, "more than %u read errors, the last one", READ_ERRORS_MAX);
     err_clear(err);
-    count(t, slot, 0);
+    count_read(t, slot, read);
     nbd_slots_put(t->slots, slot);
     return 0;
 }
@@ -189,7 +245,7 @@ on_read(struct thread *t, struct nbd_slot *slot, struct err *err)
         return on_read_error(t, slot, err);
     if (compare(t, slot, &equal, err) < 0)
         return err->class;
-    count(t, slot, 0);
+    count_read(t, slot, slot->len);
     FAILPOINT(WORKER_READING);
     if (!t->target || !equal) {
         nbd_slots_put(t->slots, slot);
@@ -207,7 +263,7 @@ handle(struct thread *t, struct nbd_slot *slot, struct err *err)
     if (nbd_slot_result(t->slots, slot, err) < 0)
         return err->class;
     if (slot->state == SLOT_WRITING)
-        count(t, slot, slot->len);
+        count_sent(t, slot->len);
     nbd_slots_put(t->slots, slot);
     return 0;
 }
@@ -247,7 +303,8 @@ fill(struct thread *t, int *ret_wait_ms, struct err *err)
         slot->state = SLOT_READING;
         slot->off = p.first * BLOCK;
         end = (p.first + p.n) * BLOCK;
-        slot->len = (uint32_t)((end < t->size ? end : t->size) - slot->off);
+        slot->len =
+            (uint32_t)((end < t->rb->image_bytes ? end : t->rb->image_bytes) - slot->off);
         copy_rate_take(rate, slot->len);
         if (nbd_slot_pread(t->slots, slot, t->src, 0, slot->len, slot->off, err) < 0)
             return err->class;
@@ -275,6 +332,34 @@ drain(struct thread *t, struct err *err)
 }
 
 static int
+open_target(struct thread *t, struct err *err)
+{
+    const struct nbd_conn_info *info;
+
+    if (open_side(t, true, err) < 0)
+        return err->class;
+    info = nbd_conn_info(t->target);
+    if (info->size_bytes < naming_round_up_512(t->rb->disk->size_bytes) ||
+        info->size_bytes < t->rb->image_bytes || info->read_only)
+        return err_set(err, ERR_INVALID, "target_size_mismatch",
+                       "the target is too small or cannot be written");
+    return 0;
+}
+
+/* No request is larger than either server takes. */
+static uint32_t
+piece_bytes(const struct thread *t)
+{
+    uint32_t n = t->rb->spec->limits.request_bytes;
+
+    if (n > nbd_conn_info(t->source)->max_request)
+        n = nbd_conn_info(t->source)->max_request;
+    if (t->target && n > nbd_conn_info(t->target)->max_request)
+        n = nbd_conn_info(t->target)->max_request;
+    return n;
+}
+
+static int
 set_up(struct thread *t, struct err *err)
 {
     const struct spec_limits *l = &t->rb->spec->limits;
@@ -283,25 +368,18 @@ set_up(struct thread *t, struct err *err)
                                .io_s = t->rb->spec->deadlines.io_s,
                                .cancel_fd = copy_stop_fd(t->rb->stop)};
 
-    t->blocks_per_slot = l->request_bytes / BLOCK;
-    t->hashes = xcalloc((size_t)l->requests * t->blocks_per_slot, MANIFEST_HASH_SIZE);
     if (block_hasher_init(&t->hasher, err) < 0 || nbd_slots_new(&o, &t->slots, err) < 0 ||
         open_side(t, false, err) < 0)
         return err->class;
-    t->size = nbd_conn_info(t->source)->size_bytes;
-    if (t->size < t->rb->disk->size_bytes)
-        return err_set(err, ERR_CORRUPT, "verification_failed",
-                       "the image has %llu bytes, the disk %llu: it is cut off",
-                       (unsigned long long)t->size,
-                       (unsigned long long)t->rb->disk->size_bytes);
-    if (!t->rb->disk->target)
-        return 0;
-    if (open_side(t, true, err) < 0)
+    if (nbd_conn_info(t->source)->size_bytes != t->rb->image_bytes)
+        return err_set(err, ERR_PROTOCOL, "nbd_io",
+                       "the size of the export changed from %llu to %llu bytes",
+                       (unsigned long long)t->rb->image_bytes,
+                       (unsigned long long)nbd_conn_info(t->source)->size_bytes);
+    if (t->rb->disk->target && open_target(t, err) < 0)
         return err->class;
-    if (nbd_conn_info(t->target)->size_bytes < t->size ||
-        nbd_conn_info(t->target)->read_only)
-        return err_set(err, ERR_INVALID, "target_size_mismatch",
-                       "the target is too small or cannot be written");
+    t->blocks_per_slot = piece_bytes(t) / BLOCK;
+    t->hashes = xcalloc((size_t)l->requests * t->blocks_per_slot, MANIFEST_HASH_SIZE);
     return 0;
 }
 
@@ -368,7 +446,7 @@ cursor_init(struct cursor *c, const struct block_reader *rb)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&c->ended, &attr);
     pthread_condattr_destroy(&attr);
-    c->bytes.total = rb->disk->size_bytes;
+    c->bytes = rb->bytes;
 }
 
 int

@@ -13,12 +13,13 @@
 struct block_reader {
     const struct worker_spec *spec;
     const struct worker_spec_disk *disk;
+    uint64_t image_bytes; /* of the export; nothing is read beyond it or the disk */
     struct copy_stop *stop;
     struct copy_rate *rate; /* of the whole job */
     struct findings *findings;
     void (*progress)(void *arg, const struct byte_counters *c); /* about once a second */
     void *arg;
-    struct byte_counters bytes; /* out */
+    struct byte_counters bytes; /* in: before; out: after */
 };
 
 /* verify: the blocks that the tip recorded.  restore: all data blocks of the chain, each

@@ -24,24 +24,23 @@ struct task {
     uint32_t damaged;
 };
 
-struct teller {
-    struct task *task;
-    uint32_t key;
+/* What is known of one disk while it is worked on. */
+struct run {
+    struct findings findings;
+    struct pulse pulse;
+    struct job_event done;
 };
 
 static void
 tell_progress(void *arg, const struct byte_counters *c)
 {
-    struct teller *t = arg;
-    struct job_event ev = {
-        .type = EVENT_PROGRESS, .has_disk = true, .disk = t->key, .bytes = *c};
-
-    output_emit(t->task->out, &ev);
+    pulse_tell(arg, c);
 }
 
+/* *ret_size: of the export.  What the disk has beyond it is missing. */
 static int
-check_image(const struct task *t, const struct worker_spec_disk *d, struct findings *f,
-            struct err *err)
+check_image(const struct task *t, const struct worker_spec_disk *d, struct run *run,
+            uint64_t *ret_size, struct err *err)
 {
     bool verify = t->spec->task == WORKER_VERIFY;
     struct nbd_conn_opts o = {.uri = d->source,
@@ -54,82 +53,95 @@ check_image(const struct task *t, const struct worker_spec_disk *d, struct findi
 
     if (nbd_conn_open(&o, &c, err) < 0)
         return err_prefix(err, "source");
-    return allocation_check(c, d, verify, f, err);
+    *ret_size = nbd_conn_info(c)->size_bytes;
+    if (*ret_size < d->size_bytes)
+        findings_add(&run->findings, *ret_size, d->size_bytes - *ret_size, BAD_MISSING);
+    return allocation_check(c, d, verify, &run->findings, &run->pulse, err);
 }
 
 /* A damaged manifest is a finding about the whole disk; the blocks are compared all the
  * same. */
 static int
-check_manifests(const struct worker_spec_disk *d, struct findings *f,
-                struct job_event *done, struct err *err)
+check_manifests(const struct worker_spec_disk *d, struct run *run, struct err *err)
 {
-    if (manifests_check(d, &done->records, err) < 0) {
+    struct job_event *done = &run->done;
+
+    if (manifests_check(d, &run->pulse, &done->records, err) < 0) {
         if (err->class != ERR_CORRUPT && err->class != ERR_NOT_FOUND)
             return err->class;
-        findings_add(f, 0, d->size_bytes, BAD_MANIFEST);
+        /* The range says that it is damaged, this which file and in what way. */
+        pulse_warn(&run->pulse, err);
+        findings_add(&run->findings, 0, d->size_bytes, BAD_MANIFEST);
         err_clear(err);
         return 0;
     }
     memcpy(done->layer_root, d->layers[d->n_layers - 1].layer_root, MANIFEST_HASH_SIZE);
-    if (manifests_content_root(d, done->content_root, err) < 0)
+    if (manifests_content_root(d, &run->pulse, done->content_root, err) < 0)
         return err->class;
     done->has_content_root = true;
     if (d->has_content_root &&
         memcmp(done->content_root, d->content_root, MANIFEST_HASH_SIZE) != 0)
-        findings_add(f, 0, d->size_bytes, BAD_MANIFEST);
+        findings_add(&run->findings, 0, d->size_bytes, BAD_MANIFEST);
     return 0;
 }
 
 static int
-compare_disk(struct task *t, const struct worker_spec_disk *d, struct findings *f,
-             struct job_event *done, struct err *err)
+compare_disk(struct task *t, const struct worker_spec_disk *d, struct run *run,
+             struct err *err)
 {
-    struct teller teller = {.task = t, .key = d->key};
     struct block_reader rb = {.spec = t->spec,
                               .disk = d,
                               .stop = t->stop,
                               .rate = &t->rate,
-                              .findings = f,
+                              .findings = &run->findings,
                               .progress = tell_progress,
-                              .arg = &teller};
+                              .arg = &run->pulse};
+    int r;
 
-    if (check_manifests(d, f, done, err) < 0)
+    if (check_manifests(d, run, err) < 0)
         return err->class;
     /* Headers that cannot be read leave nothing to compare with. */
-    if (check_image(t, d, f, err) < 0 || block_reader_run(&rb, err) < 0) {
-        if (findings_any(f) && err->class == ERR_CORRUPT)
+    r = check_image(t, d, run, &rb.image_bytes, err);
+    rb.bytes = run->pulse.bytes;
+    if (r < 0 || block_reader_run(&rb, err) < 0) {
+        if (findings_any(&run->findings) && err->class == ERR_CORRUPT)
             err_clear(err);
         return err->class;
     }
-    done->bytes = rb.bytes;
-    tell_progress(&teller, &rb.bytes);
+    run->done.bytes = rb.bytes;
+    pulse_tell(&run->pulse, &rb.bytes);
     return 0;
 }
 
 static void
 run_disk(struct task *t, const struct worker_spec_disk *d)
 {
-    struct job_event done = {.type = EVENT_DISK_DONE, .has_disk = true, .disk = d->key};
-    struct findings f;
+    struct run run = {
+        .pulse = {.out = t->out,
+                  .stop = t->stop,
+                  .key = d->key,
+                  .bytes = {.total = d->size_bytes}},
+        .done = {.type = EVENT_DISK_DONE, .has_disk = true, .disk = d->key}};
+    struct findings *f = &run.findings;
     struct err err = ERR_INIT, damage = ERR_INIT;
 
-    findings_init(&f);
-    if (compare_disk(t, d, &f, &done, &err) < 0) {
+    findings_init(f);
+    if (compare_disk(t, d, &run, &err) < 0) {
         if (!copy_stop_is_set(t->stop))
             err_prefix(&err, "disk %u", d->key);
-        if (!findings_any(&f))
+        if (!findings_any(f))
             copy_stop_set(t->stop, d->key, &err);
     }
-    if (findings_report(&f, d->key, output_emit, t->out, &damage) < 0) {
+    if (findings_report(f, d->key, output_emit, t->out, &damage) < 0) {
         LOCK_SCOPE(&t->lock);
         if (t->damage.class == 0) {
             t->damage = damage;
             t->damaged = d->key;
         }
     } else if (err.class == 0) {
-        output_emit(t->out, &done);
+        output_emit(t->out, &run.done);
     }
-    findings_done(&f);
+    findings_done(f);
 }
 
 static void *

@@ -86,6 +86,9 @@ by_place(const void *a, const void *b)
 
     if (x->offset != y->offset)
         return x->offset < y->offset ? -1 : 1;
+    /* That the whole disk is concerned says more than its first block. */
+    if (x->length != y->length)
+        return x->length > y->length ? -1 : 1;
     return (int)x->reason - (int)y->reason;
 }
 

@@ -7,6 +7,8 @@
 #include "store/manifest_file.h"
 #include "worker/manifests.h"
 
+#define RECORDS_PER_BEAT 4096u /* 160 KiB of manifest */
+
 static int
 wrong(const struct worker_spec_layer *l, const char *what, struct err *err)
 {
@@ -38,12 +40,13 @@ check_header(const struct worker_spec_disk *d, size_t i, const struct manifest_h
 }
 
 static int
-check_one(const struct worker_spec_disk *d, size_t i, uint64_t *ret_records,
-          struct err *err)
+check_one(const struct worker_spec_disk *d, size_t i, struct pulse *pulse,
+          uint64_t *ret_records, struct err *err)
 {
     CLEANUP_MANIFEST_FILE struct manifest_file *f = NULL;
     const struct worker_spec_layer *l = &d->layers[i];
     struct manifest_record rec;
+    uint64_t n = 0;
     int r = manifest_file_open(l->manifest, &f, err);
 
     if (r == 0)
@@ -55,6 +58,8 @@ check_one(const struct worker_spec_disk *d, size_t i, uint64_t *ret_records,
             return more;
         if (more == 0)
             break;
+        if (++n % RECORDS_PER_BEAT == 0)
+            r = pulse_beat(pulse, err);
     }
     if (r == 0 && memcmp(manifest_file_root(f), l->layer_root, MANIFEST_HASH_SIZE) != 0)
         r = wrong(l, "its root is not the one that the backup recorded", err);
@@ -64,10 +69,11 @@ check_one(const struct worker_spec_disk *d, size_t i, uint64_t *ret_records,
 }
 
 int
-manifests_check(const struct worker_spec_disk *d, uint64_t *ret_records, struct err *err)
+manifests_check(const struct worker_spec_disk *d, struct pulse *pulse,
+                uint64_t *ret_records, struct err *err)
 {
     for (size_t i = 0; i < d->n_layers; i++)
-        if (check_one(d, i, ret_records, err) < 0)
+        if (check_one(d, i, pulse, ret_records, err) < 0)
             return err->class;
     return 0;
 }
@@ -150,18 +156,21 @@ walk_next(struct walk *w, struct walk_item *ret, struct err *err)
 }
 
 int
-manifests_content_root(const struct worker_spec_disk *d, uint8_t ret[MANIFEST_HASH_SIZE],
-                       struct err *err)
+manifests_content_root(const struct worker_spec_disk *d, struct pulse *pulse,
+                       uint8_t ret[MANIFEST_HASH_SIZE], struct err *err)
 {
     CLEANUP_CONTENT_ROOT struct content_root *root = NULL;
     CLEANUP_WALK struct walk *w = NULL;
     struct walk_item item;
+    uint64_t n = 0;
     int r = walk_new(d, false, &w, err);
 
     if (r == 0)
         r = content_root_new(d->size_bytes, &root, err);
-    while (r >= 0 && (r = walk_next(w, &item, err)) > 0)
-        if (item.data)
+    while (r >= 0 && (r = walk_next(w, &item, err)) > 0) {
+        r = ++n % RECORDS_PER_BEAT == 0 ? pulse_beat(pulse, err) : 0;
+        if (r == 0 && item.data)
             r = content_root_add(root, item.block, item.hash, err);
+    }
     return r < 0 ? r : content_root_finish(root, ret, err);
 }

@@ -11,15 +11,16 @@
 #include "model/jobspec.h"
 #include "model/manifest.h"
 #include "model/resolve.h"
+#include "worker/pulse.h"
 
 /* Every manifest of the chain: header belongs to this disk and layer and stands on the
  * layer below, records are sound, the root is the one that the spec names.  *ret_records:
  * of the tip. ERR_CORRUPT names the file. */
-int manifests_check(const struct worker_spec_disk *d, uint64_t *ret_records,
-                    struct err *err);
+int manifests_check(const struct worker_spec_disk *d, struct pulse *pulse,
+                    uint64_t *ret_records, struct err *err);
 
 /* The content root, from the manifests alone. */
-int manifests_content_root(const struct worker_spec_disk *d,
+int manifests_content_root(const struct worker_spec_disk *d, struct pulse *pulse,
                            uint8_t ret[MANIFEST_HASH_SIZE], struct err *err);
 
 /* Walks blocks in ascending order: of the tip alone (what that backup wrote), or of the

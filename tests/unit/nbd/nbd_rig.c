@@ -1,4 +1,6 @@
 /* tests/unit/nbd/nbd_rig.c - see nbd_rig.h. */
+#include <signal.h>
+#include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -94,32 +96,35 @@ rig_nbdkit(struct rig *r, const char *name, const char *const *args,
 }
 
 void
+rig_qemu_nbd_words(struct rig *r, const char *name, const char *const *words,
+                   struct rig_server *ret)
+{
+    char sock[RIG_TEXT], pidfile[RIG_TEXT];
+    const char *argv[24] = {"qemu-nbd", "--shared=10", "--persistent", "-x",   "exp",
+                            "-k",       sock,          "--pid-file",   pidfile};
+    struct child_spec spec = {.argv = argv, .err = CHILD_NULL};
+    unsigned n = 9;
+
+    snprintf(sock, sizeof(sock), "%.400s/%s.sock", r->dir, name);
+    snprintf(pidfile, sizeof(pidfile), "%.400s/%s.pid", r->dir, name);
+    /* What a server before this one left would look like readiness. */
+    (void)unlink(pidfile);
+    while (*words && n < ARRAY_LEN(argv) - 1)
+        argv[n++] = *words++;
+    start_and_wait(r, pidfile, &spec, ret);
+    snprintf(ret->uri, sizeof(ret->uri), "nbd+unix:///exp?socket=%.400s", sock);
+}
+
+void
 rig_qemu_nbd(struct rig *r, const char *file, const char *format, const char *description,
              struct rig_server *ret)
 {
-    char path[RIG_TEXT], sock[RIG_TEXT], pidfile[RIG_TEXT];
-    const char *argv[] = {"qemu-nbd",
-                          "--shared=10",
-                          "--persistent",
-                          "-f",
-                          format,
-                          "-x",
-                          "exp",
-                          "-k",
-                          sock,
-                          "--pid-file",
-                          pidfile,
-                          path,
-                          description ? "-D" : NULL,
-                          description,
-                          NULL};
-    struct child_spec spec = {.argv = argv, .err = CHILD_NULL};
+    char path[RIG_TEXT];
+    const char *words[] = {"-f",        format, path, description ? "-D" : NULL,
+                           description, NULL};
 
     rig_path(r, file, path);
-    snprintf(sock, sizeof(sock), "%.400s/%s.sock", r->dir, file);
-    snprintf(pidfile, sizeof(pidfile), "%.400s/%s.pid", r->dir, file);
-    start_and_wait(r, pidfile, &spec, ret);
-    snprintf(ret->uri, sizeof(ret->uri), "nbd+unix:///exp?socket=%.400s", sock);
+    rig_qemu_nbd_words(r, file, words, ret);
 }
 
 void
@@ -139,7 +144,12 @@ rig_stop(struct rig_server *s)
 void
 rig_signal(struct rig_server *s, int sig)
 {
+    siginfo_t info;
+
     child_signal(s->child, sig);
+    /* A stop reaches the threads of a server one by one: wait until all of it stands. */
+    if (sig == SIGSTOP)
+        waitid(P_PID, (id_t)child_identity(s->child)->pid, &info, WSTOPPED | WNOWAIT);
 }
 
 void

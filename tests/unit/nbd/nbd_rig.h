@@ -30,6 +30,9 @@ void rig_nbdkit(struct rig *r, const char *name, const char *const *args,
  * NULL). */
 void rig_qemu_nbd(struct rig *r, const char *file, const char *format,
                   const char *description, struct rig_server *ret);
+/* qemu-nbd of whatever @words say; @name names its socket. */
+void rig_qemu_nbd_words(struct rig *r, const char *name, const char *const *words,
+                        struct rig_server *ret);
 void rig_stop(struct rig_server *s);
 void rig_signal(struct rig_server *s, int sig); /* to the server alone */
 
