@@ -16,6 +16,7 @@ node_options=()
 declare -A served=() # command of each source
 filter_args=() # arguments of nbdkit filters, after those of the plugin
 ports=''
+port_block=''
 wait_s=${SENDENSE_TEST_WAIT:-40}
 
 plan() { echo "1..$1"; }
@@ -130,8 +131,11 @@ revive() {
 
 # rig_start [hub options…]: folder, node, hub.
 rig_start() {
-    local first=$((20000 + $$ % 20000))
-    : "${ports:=$first-$((first + 40))}"
+    local block=$(($$ % 400))
+    # A block of ports of our own, below those that the system gives to clients: another rig may run at the same time.
+    until mkdir "/tmp/sdn-ports.$block" 2>/dev/null; do block=$(((block + 1) % 400)); done
+    port_block=/tmp/sdn-ports.$block
+    : "${ports:=$((12000 + block * 50))-$((12040 + block * 50))}"
     work=$(mktemp -d /tmp/sdn.XXXXXX) || bail 'no temporary folder'
     source_pids=()
     trap rig_kill EXIT
@@ -181,6 +185,7 @@ rig_kill() {
         kill -KILL "$pid" 2>/dev/null
     done
     wait 2>/dev/null
+    [ -z "$port_block" ] || rmdir "$port_block"
     [ -n "${SENDENSE_KEEP:-}" ] || rm -rf "$work"
 }
 

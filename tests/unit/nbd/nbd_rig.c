@@ -1,6 +1,4 @@
 /* tests/unit/nbd/nbd_rig.c - see nbd_rig.h. */
-#include <signal.h>
-#include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,6 +10,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <ftw.h>
 
