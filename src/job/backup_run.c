@@ -41,10 +41,11 @@ backup_res_key(const struct backup_job *b, const char *name)
 void
 backup_job_free(struct backup_job *b)
 {
+    struct live_job *live = b->live;
+
     manifest_in_free(b->manifests);
     node_client_free(b->node);
     joblog_close(b->log);
-    live_unref(b->live);
     for (size_t i = 0; i < b->n; i++)
         export_free(b->disks[i].export);
     free(b->disks);
@@ -52,6 +53,7 @@ backup_job_free(struct backup_job *b)
     free(b->point_name);
     explicit_bzero(b->token, sizeof b->token);
     free(b);
+    live_end(live);
 }
 
 static int
@@ -122,7 +124,6 @@ void *
 backup_thread(void *arg)
 {
     struct backup_job *b = arg;
-    struct live_set *set = b->env->live;
     struct err err = ERR_INIT;
     int r = begin(b, &err);
 
@@ -150,7 +151,6 @@ backup_thread(void *arg)
     else
         finish_failed(b, &err);
     port_release_all(b->env->ports, b->row.job_id);
-    live_end(set, b->live);
     backup_job_free(b);
     return NULL;
 }

@@ -296,7 +296,6 @@ start_thread(struct job_env *env, const struct backup_request *req, const char *
     *ret_live = live_find(env->live, job_id);
     r = pthread_create(&thread, NULL, backup_thread, b);
     if (r != 0) {
-        live_end(env->live, b->live);
         backup_job_free(b);
         return err_errno(err, r, NULL, "start the job's thread");
     }

@@ -37,8 +37,8 @@ struct live_job {
 struct live_set {
     pthread_mutex_t lock;
     pthread_cond_t emptied;
-    struct live_job *head;
-    size_t count;
+    struct live_job *head; /* those that run */
+    size_t count; /* those not freed yet: also ended ones that somebody watches */
     bool stopping;
 };
 
@@ -149,23 +149,39 @@ live_find(struct live_set *s, const char *job_id)
     return NULL;
 }
 
-void
-live_unref(struct live_job *j)
+/* Unlocking is the last touch of the set: whoever waits for it to be empty may free it.
+ */
+static void
+unref_locked(struct live_set *s, struct live_job *j)
 {
-    bool last;
-
-    if (!j)
+    if (--j->refs > 0)
         return;
-    pthread_mutex_lock(&j->set->lock);
-    last = --j->refs == 0;
-    pthread_mutex_unlock(&j->set->lock);
-    if (last)
-        job_free(j);
+    job_free(j);
+    if (--s->count == 0)
+        pthread_cond_broadcast(&s->emptied);
 }
 
 void
-live_end(struct live_set *s, struct live_job *j)
+live_unref(struct live_job *j)
 {
+    struct live_set *s;
+
+    if (!j)
+        return;
+    s = j->set;
+    pthread_mutex_lock(&s->lock);
+    unref_locked(s, j);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void
+live_end(struct live_job *j)
+{
+    struct live_set *s;
+
+    if (!j)
+        return;
+    s = j->set;
     pthread_mutex_lock(&j->lock);
     j->ended = true;
     j->prepared = true;
@@ -177,13 +193,11 @@ live_end(struct live_set *s, struct live_job *j)
     for (struct live_job **p = &s->head; *p; p = &(*p)->next)
         if (*p == j) {
             *p = j->next;
-            s->count--;
+            j->refs--; /* the set's; the caller's is still there */
             break;
         }
-    if (s->count == 0)
-        pthread_cond_broadcast(&s->emptied);
+    unref_locked(s, j);
     pthread_mutex_unlock(&s->lock);
-    live_unref(j);
 }
 
 enum live_kind

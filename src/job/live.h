@@ -2,7 +2,8 @@
  *
  * Progress lives here, in memory; the catalog sees checkpoints and ends.  A job thread
  * starts a live job, updates it and ends it; handlers look it up, watch it, or cancel it.
- * Thread-safe. Objects are counted: every live_start(), live_find() needs a live_unref().
+ * Thread-safe. Objects are counted: every live_start() needs a live_end(), every
+ * live_find() a live_unref().
  */
 #ifndef SENDENSE_JOB_LIVE_H
 #define SENDENSE_JOB_LIVE_H
@@ -45,8 +46,10 @@ struct live_job *live_find(struct live_set *s,
                            const char *job_id); /* NULL when none runs */
 void live_unref(struct live_job *j);            /* NULL ok */
 
-/* The job is over and out of the set; waiters wake.  By the job's thread, once. */
-void live_end(struct live_set *s, struct live_job *j);
+/* The job is over and out of the set; waiters wake; the caller's reference is gone.  NULL
+ * ok.  Once, and as the last act of the job's thread: when the set is empty the hub frees
+ * all that the thread could still use. */
+void live_end(struct live_job *j);
 
 enum live_kind live_kind(const struct live_job *j);
 const char *live_job_id(const struct live_job *j);
@@ -80,7 +83,7 @@ void live_manifests_unlock(struct live_job *j);
 /* Shutdown: cancels all jobs, refuses new ones, waits until none is left or the deadline.
  */
 bool live_set_stop(struct live_set *s, uint64_t deadline_ns);
-size_t live_count(struct live_set *s);
+size_t live_count(struct live_set *s); /* also those that ended but are still watched */
 /* Calls @fn for each job that runs; no lock is held during the calls. */
 void live_each(struct live_set *s, void (*fn)(void *arg, struct live_job *j), void *arg);
 

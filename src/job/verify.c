@@ -26,11 +26,14 @@ struct verify_job {
 static void
 job_free(struct verify_job *j)
 {
+    struct live_job *live;
+
     stored_close(&j->stored);
     joblog_close(j->log);
-    live_unref(j->live);
     free(j->bad_ranges);
+    live = j->live;
     free(j);
+    live_end(live);
 }
 
 static int
@@ -132,7 +135,6 @@ verify_thread(void *arg)
                     "the outcome could not be stored: %s; the next start settles it",
                     err.msg);
     bus_wake(j->env->bus);
-    live_end(j->env->live, j->live);
     job_free(j);
     return NULL;
 }
@@ -174,10 +176,8 @@ start(struct verify_job *j, const char *requested_by, struct err *err)
         if (r != 0)
             r = err_errno(err, r, NULL, "start the job's thread");
     }
-    if (r < 0) {
-        live_end(j->env->live, j->live);
+    if (r < 0)
         return r;
-    }
     pthread_detach(thread);
     return 0;
 }

@@ -35,10 +35,14 @@ verdict() {
     else
         echo "not ok $n - $1"
         printf '#   %s\n' "${problems[@]}"
-        { echo 'last lines of the hub:'; tail -n 15 "$work/hub.log"; echo 'node:'; tail -n 8 "$work/node.log"; } | sed 's/^/# /'
+        last_lines
         failures=1
     fi
     problems=()
+}
+
+last_lines() {
+    { echo 'last lines of the hub:'; tail -n 15 "$work/hub.log"; echo 'node:'; tail -n 8 "$work/node.log"; } | sed 's/^/# /'
 }
 
 # until SECONDS COMMAND…: polls a condition; false at the end of the time.
@@ -47,7 +51,7 @@ until_true() {
     shift
     until "$@"; do
         [ "$SECONDS" -lt "$end" ] || return 1
-        read -rt 0.05 <> <(:) || :
+        sleep 0.05
     done
 }
 
@@ -77,17 +81,33 @@ start_hub() {
     start_daemon hub env "$@" "$BUILD_DIR/sendense-hub" run --data "$work/data" --listen 127.0.0.1:0 --nbd-ports "$ports" "${hub_options[@]}"
 }
 
-# stop_daemon NAME [SIGNAL]: ends it and waits for it.
+# stop_daemon NAME [SIGNAL]: ends it and waits for it.  One that does not end is a defect: where it hangs is reported.
 stop_daemon() {
     local var=$1_pid
-    [ -n "${!var}" ] || return 0
-    kill "-${2:-TERM}" "${!var}" 2>/dev/null
-    wait "${!var}" 2>/dev/null
+    local pid=${!var}
+    [ -n "$pid" ] || return 0
+    kill "-${2:-TERM}" "$pid" 2>/dev/null
+    if ! until_true "$wait_s" is_gone "$pid"; then
+        problem "$1 did not end after SIG${2:-TERM}"
+        threads_of "$pid" | sed 's/^/# /'
+        kill -KILL "$pid" 2>/dev/null
+    fi
+    wait "$pid" 2>/dev/null
     printf -v "$var" %s ''
 }
 
-hub_is_gone() { ! kill -0 "$hub_pid" 2>/dev/null; }
-node_is_gone() { ! kill -0 "$node_pid" 2>/dev/null; }
+is_gone() { ! kill -0 "$1" 2>/dev/null; }
+hub_is_gone() { is_gone "$hub_pid"; }
+node_is_gone() { is_gone "$node_pid"; }
+
+# What each thread of a process waits for, its stack where gdb is at hand.
+threads_of() {
+    local task
+    for task in "/proc/$1/task"/*; do
+        echo "thread ${task##*/}: $(cat "$task/wchan" 2>/dev/null) $(cat "$task/syscall" 2>/dev/null)"
+    done
+    ! command -v gdb >/dev/null || timeout 20 gdb -p "$1" -batch -ex 'thread apply all bt' 2>/dev/null | grep '^[T#]'
+}
 
 # api METHOD PATH [BODY]: prints the answer's body; its status is in $work/status.
 api() {
@@ -139,6 +159,7 @@ rig_start() {
     work=$(mktemp -d /tmp/sdn.XXXXXX) || bail 'no temporary folder'
     source_pids=()
     trap rig_kill EXIT
+    trap 'echo "# ended by a signal after case $n"; last_lines; exit 143' TERM
     head -c 24 /dev/urandom | base64 >"$work/node.token"
     chmod 600 "$work/node.token"
     start_node
@@ -262,7 +283,7 @@ check_invariants() {
             problem "I4: port $port is listened on"
         fi
     done
-    left=$(curl -sS -H "Authorization: Bearer $(cat "$work/node.token")" "$node_url/api/v1/jobs" | jq '[.jobs[] | select(.state == "running")] | length')
+    left=$(curl -sS -m 60 -H "Authorization: Bearer $(cat "$work/node.token")" "$node_url/api/v1/jobs" | jq '[.jobs[] | select(.state == "running")] | length')
     [ "$left" = 0 ] || problem "I4: the node runs $left jobs"
     left=$(sql "SELECT backup_id || ': ' || count(*) FROM events WHERE type IN ('backup.completed', 'backup.failed', 'backup.cancelled') GROUP BY backup_id HAVING count(*) <> 1")
     [ -z "$left" ] || problem "I6: not exactly one outcome event: $left"
