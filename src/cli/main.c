@@ -19,7 +19,7 @@ main(int argc, char **argv)
                         .out_tty = isatty(STDOUT_FILENO) == 1,
                         .err_tty = isatty(STDERR_FILENO) == 1 && term &&
                                    strcmp(term, "dumb") != 0,
-                        .poll_ms = 1000,
+                        .poll_ms = 250,
                         .plain_ms = 5000,
                         .retry_ms = 60000,
                         .idle_ms = 1500};

@@ -34,6 +34,7 @@ backup_stop_exports(struct backup_job *b, struct err *err)
         struct bdisk *d = &b->disks[i];
         struct export_stop_result res = {0};
         struct cat_disk_export none = {0};
+        char cost[CHILD_COST_SIZE];
 
         if (!d->export)
             continue;
@@ -47,9 +48,10 @@ backup_stop_exports(struct backup_job *b, struct err *err)
                            (long long)d->row->device_key);
         joblog_line(b->log, LOG_LEVEL_INFO,
                     "disk device_key=%lld export stopped in %u ms%s, port %u free, image "
-                    "unlocked",
+                    "unlocked (%s)",
                     (long long)d->row->device_key, res.took_ms,
-                    res.kill ? " by KILL" : "", d->port);
+                    res.kill ? " by KILL" : "", d->port,
+                    child_cost_to_str(&res.exit, cost));
         export_free(d->export);
         d->export = NULL;
         journal_released(b->env, b->row.job_id, &d->res_export);

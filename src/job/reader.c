@@ -34,13 +34,18 @@ void
 reader_close(const struct job_env *env, const char *job_id, struct joblog *log,
              struct reader_export *r)
 {
+    struct export_stop_result res = {0};
+    char cost[CHILD_COST_SIZE];
     struct err err = ERR_INIT;
 
-    if (r->export && export_stop(r->export, NULL, &err) < 0) {
-        joblog_line(log, LOG_LEVEL_ERROR, "stop the reader of '%s': %s",
+    if (r->export && export_stop(r->export, &res, &err) < 0) {
+        joblog_line(log, LOG_LEVEL_ERROR, "stop the export of '%s': %s",
                     export_path(r->export), err.msg);
         return;
     }
+    if (r->export)
+        joblog_line(log, LOG_LEVEL_INFO, "export of '%s' on a socket stopped (%s)",
+                    export_path(r->export), child_cost_to_str(&res.exit, cost));
     export_free(r->export);
     r->export = NULL;
     journal_released(env, job_id, &r->res_export);

@@ -178,7 +178,8 @@ worker_run(struct worker_job *w, struct err *err)
         xasprintf("%s:%s", job_id, worker_task_to_str(w->spec->task));
     struct reader r = {.w = w, .buf = BUF_INIT(EVENT_LINE_MAX + 65536)};
     CLEANUP_CHILD struct child *child = NULL;
-    struct child_exit ex;
+    struct child_exit ex = {0};
+    char cost[CHILD_COST_SIZE];
     struct err stop_err = ERR_INIT;
     int64_t res = 0;
     int rc;
@@ -204,6 +205,10 @@ worker_run(struct worker_job *w, struct err *err)
         joblog_line(w->log, LOG_LEVEL_ERROR, "worker does not end: %s", stop_err.msg);
     else
         journal_released(w->env, job_id, &res);
+    if (child && stop_err.class == 0)
+        joblog_line(w->log, LOG_LEVEL_INFO, "worker ended, %s %d (%s)",
+                    ex.signaled ? "signal" : "exit status", ex.value,
+                    child_cost_to_str(&ex, cost));
     job_event_done(&r.result);
     buf_done(&r.buf);
     return rc < 0 ? err->class : 0;

@@ -247,7 +247,7 @@ client_mind(void *arg)
     struct child_exit how = {0};
     CLEANUP_FREE char *context =
         xasprintf("job='%s' attempt=%" PRIu32, job->spec.job_id, job->spec.attempt);
-    char text[32];
+    char text[32], cost[CHILD_COST_SIZE];
 
     log_set_context(context);
     log_info("client started, process %d", (int)job->pid);
@@ -256,9 +256,9 @@ client_mind(void *arg)
     if (!job->has_result || job->breach.class != 0)
         make_result(job, &how);
     exit_to_str(&how, text, sizeof(text));
-    log_info("client ended, process %d, %s: %s%s%s", (int)job->pid, text,
+    log_info("client ended, process %d, %s: %s%s%s (%s)", (int)job->pid, text,
              job_result_to_str(job->result.status), job->result.code ? " " : "",
-             job->result.code ? job->result.code : "");
+             job->result.code ? job->result.code : "", child_cost_to_str(&how, cost));
     client_io_done(&job->io);
     publish_result(job);
     log_set_context(NULL);

@@ -1,6 +1,7 @@
 /* os/child.c - see child.h.  The only place of Sendense that forks and executes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -19,8 +21,8 @@
 #include "base/timeutil.h"
 #include "os/child.h"
 #include "os/child_id.h"
+#include "os/child_program.h"
 
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define KEEP_FDS_MAX 64
 #define KILL_WAIT_MS 10000
 #define FIRST_FREE_FD 3 /* 0, 1 and 2 are the standard streams */
@@ -193,84 +195,6 @@ spawner_fork(const struct plan *plan, pid_t *ret_pid, struct err *err)
 
 /* ---- preparing ---- */
 
-static const char *
-path_variable(void)
-{
-    const char *path = getenv("PATH");
-
-    return path && *path ? path : DEFAULT_PATH;
-}
-
-static bool
-is_executable(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-           faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
-}
-
-/* Folders that are not absolute are skipped: what they mean depends on where we were
- * started. */
-static char *
-find_program(const char *name)
-{
-    if (strchr(name, '/'))
-        return xstrdup(name);
-    for (const char *dir = path_variable(); *dir;) {
-        size_t n = strcspn(dir, ":");
-
-        if (dir[0] == '/') {
-            CLEANUP_FREE char *path = xasprintf("%.*s/%s", (int)n, dir, name);
-
-            if (is_executable(path))
-                return take_ptr(&path);
-        }
-        dir += n;
-        dir += *dir == ':';
-    }
-    return NULL;
-}
-
-static bool
-env_has(const char *const *env, const char *name)
-{
-    size_t n = strlen(name);
-
-    for (; env && *env; env++)
-        if (strncmp(*env, name, n) == 0 && (*env)[n] == '=')
-            return true;
-    return false;
-}
-
-static char **
-make_env(const char *const *extra)
-{
-    const struct {
-        const char *name, *value;
-    } minimal[] = {
-        {"PATH", path_variable()},
-        {"LANG", "C"},
-        {"LC_ALL", "C.UTF-8"},
-        {"TMPDIR", getenv("TMPDIR")},
-#ifdef SENDENSE_FAILPOINTS
-        {"SENDENSE_FAILPOINT", getenv("SENDENSE_FAILPOINT")},
-#endif
-    };
-    size_t n = 0, n_extra = 0;
-    char **env;
-
-    while (extra && extra[n_extra])
-        n_extra++;
-    env = xcalloc(n_extra + ARRAY_LEN(minimal) + 1, sizeof(*env));
-    for (size_t i = 0; i < ARRAY_LEN(minimal); i++)
-        if (minimal[i].value && !env_has(extra, minimal[i].name))
-            env[n++] = xasprintf("%s=%s", minimal[i].name, minimal[i].value);
-    for (size_t i = 0; i < n_extra; i++)
-        env[n++] = xstrdup(extra[i]);
-    return env;
-}
-
 static void
 plan_done(struct plan *p)
 {
@@ -372,12 +296,12 @@ plan_init(struct plan *p, const struct child_spec *spec, struct child *c,
 
     if (!spec->argv || !spec->argv[0] || spec->argv[0][0] == '\0')
         return err_set(err, ERR_INVALID, NULL, "no program named");
-    p->path = find_program(spec->argv[0]);
+    p->path = child_find_program(spec->argv[0]);
     if (!p->path)
         return err_set(err, ERR_NOT_FOUND, NULL, "program '%s' is not in PATH",
                        spec->argv[0]);
     p->argv = (char *const *)spec->argv; /* execve(2) does not write to it */
-    p->envp = make_env(spec->env);
+    p->envp = child_make_env(spec->env);
     p->parent = getpid();
     r = make_pipe(ret_error_rd, &p->error_fd, err);
     if (r == 0)
@@ -501,21 +425,40 @@ child_signal(struct child *c, int sig)
         kill(-c->id.pid, sig);
 }
 
+static uint64_t
+timeval_ms(const struct timeval *t)
+{
+    return (uint64_t)t->tv_sec * 1000 + (uint64_t)t->tv_usec / 1000;
+}
+
 static int
 reap(struct child *c, struct err *err)
 {
     siginfo_t si = {0};
+    struct rusage ru = {0};
 
     /* While the dead leader is unreaped the group's number is ours: the last moment at
      * which what it left behind can be ended safely. */
     child_signal(c, SIGKILL);
-    while (waitid(P_PID, (id_t)c->id.pid, &si, WEXITED) < 0)
+    /* The system call: libc's waitid() hides what the process used. */
+    while (syscall(SYS_waitid, P_PID, (id_t)c->id.pid, &si, WEXITED, &ru) < 0)
         if (errno != EINTR)
             return err_errno(err, errno, NULL, "wait for process %d", (int)c->id.pid);
     c->reaped = true;
     c->exit.signaled = si.si_code != CLD_EXITED;
     c->exit.value = si.si_status;
+    c->exit.cpu_ms = timeval_ms(&ru.ru_utime) + timeval_ms(&ru.ru_stime);
+    c->exit.peak_kib = (uint64_t)ru.ru_maxrss;
     return 0;
+}
+
+const char *
+child_cost_to_str(const struct child_exit *e, char out[CHILD_COST_SIZE])
+{
+    snprintf(out, CHILD_COST_SIZE,
+             "%" PRIu64 ".%02" PRIu64 " CPU s, %" PRIu64 " MiB at most", e->cpu_ms / 1000,
+             e->cpu_ms % 1000 / 10, e->peak_kib / 1024);
+    return out;
 }
 
 int

@@ -42,7 +42,14 @@ struct child_id {
 struct child_exit {
     bool signaled;
     int value; /* exit status, or signal number */
+    /* Of the process and those it waited for.  The peak is at least what the parent had
+     * when it forked: the kernel hands that on. */
+    uint64_t cpu_ms, peak_kib;
 };
+
+#define CHILD_COST_SIZE 64
+/* "1.25 CPU s, 47 MiB at most", for logs. */
+const char *child_cost_to_str(const struct child_exit *e, char out[CHILD_COST_SIZE]);
 
 /* Starts the program.  ERR_NOT_FOUND when argv[0] cannot be executed, ERR_INVALID when
  * the spec is wrong (no program, a descriptor in keep_fds that is not open or below 3),

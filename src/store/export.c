@@ -1,11 +1,13 @@
 /* store/export.c - the life of one qemu-nbd; see export.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -54,12 +56,15 @@ cleanup_export(struct export **e)
 
 /* --- start --- */
 
+/* A file in memory has no media that a direct read could reach, whatever open() says. */
 static bool
 opens_direct(const char *path)
 {
     CLEANUP_FD int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);
+    struct statfs fs;
 
-    return fd >= 0;
+    return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC &&
+           fs.f_type != RAMFS_MAGIC;
 }
 
 static bool

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "os/child.h"
@@ -108,6 +109,20 @@ write_much(long bytes)
     return 3;
 }
 
+/* 200 ms of CPU time and 64 MiB of memory. */
+static int
+be_busy(void)
+{
+    const size_t size = (size_t)64 << 20;
+    volatile char *mem = malloc(size);
+
+    do
+        for (size_t i = 0; i < size; i += 4096)
+            mem[i] = 1;
+    while (clock() < CLOCKS_PER_SEC / 5);
+    return mem[0] != 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -137,6 +152,8 @@ main(int argc, char **argv)
         return spawn_grandchild(argv[0]);
     if (strcmp(what, "leave") == 0)
         return leave_descendants();
+    if (strcmp(what, "busy") == 0)
+        return be_busy();
     if (strcmp(what, "much") == 0)
         return write_much(atol(argv[2]));
     if (strcmp(what, "forever") == 0)

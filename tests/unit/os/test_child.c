@@ -21,47 +21,10 @@
 #include "../base/tmpdir.h"
 #include "base/fs.h"
 #include "base/timeutil.h"
+#include "child_rig.h"
 #include "os/child.h"
 
-#define HELPER_TIMEOUT_MS 20000
-
-static const char *helper;
 static char dir[TMPDIR_SIZE];
-
-static uint64_t
-soon(void)
-{
-    return time_mono_ns() + HELPER_TIMEOUT_MS * NS_PER_MS;
-}
-
-static struct child *
-start(const char *a1, const char *a2, enum child_stdio in, const char *const *env)
-{
-    const char *argv[] = {helper, a1, a2, NULL};
-    struct child_spec spec = {.argv = argv, .env = env, .in = in, .out = CHILD_PIPE};
-    struct err err = ERR_INIT;
-    struct child *c = NULL;
-
-    assert_int_equal(child_spawn(&spec, &c, &err), 0);
-    return c;
-}
-
-/* One line that the child wrote. */
-static void
-read_line(const struct child *c, char *line, size_t size)
-{
-    size_t n = 0;
-
-    while (n + 1 < size) {
-        ssize_t got = read(child_stdout_fd(c), line + n, 1);
-
-        assert_int_equal(got, 1);
-        if (line[n] == '\n')
-            break;
-        n++;
-    }
-    line[n] = '\0';
-}
 
 static void
 run_ok(const char *const *argv, const int *fds, unsigned n_fds, struct buf *out)
@@ -497,64 +460,6 @@ wait_ends_the_rest_of_the_group(void **state)
     assert_true(ends((pid_t)atol(in_group)));
 }
 
-static void
-identity_names_one_process(void **state)
-{
-    CLEANUP_CHILD struct child *c = start("stay", NULL, CHILD_NULL, NULL);
-    struct child_id self, id = *child_identity(c), other;
-    struct err err = ERR_INIT;
-    char line[100];
-
-    read_line(c, line, sizeof(line));
-    assert_int_equal(child_id_self(&self, &err), 0);
-    assert_int_equal(self.pid, getpid());
-    assert_int_equal(strlen(self.boot_id), 36);
-    assert_true(child_id_alive(&self));
-    assert_true(child_id_alive(&id));
-    assert_true(id.start_ticks >= self.start_ticks);
-
-    /* The number is in use, but by another process than the journal means: never killed.
-     */
-    other = id;
-    other.start_ticks--;
-    assert_false(child_id_alive(&other));
-    assert_int_equal(child_id_kill(&other, 1000, &err), 0);
-    other = id;
-    other.boot_id[0] = other.boot_id[0] == 'a' ? 'b' : 'a';
-    assert_false(child_id_alive(&other));
-    assert_int_equal(child_id_kill(&other, 1000, &err), 0);
-    other = (struct child_id){.pid = -1};
-    assert_false(child_id_alive(&other));
-    assert_int_equal(child_id_kill(&other, 1000, &err), 0);
-    assert_int_equal(child_wait(c, 0, NULL, &err), ERR_TIMEOUT);
-    err_clear(&err);
-    assert_true(child_id_alive(&id));
-
-    assert_int_equal(child_id_kill(&id, HELPER_TIMEOUT_MS, &err), 0);
-    assert_false(child_id_alive(&id)); /* a zombie counts as dead */
-    assert_int_equal(child_id_kill(&id, 1000, &err), 0);
-    assert_int_equal(child_wait(c, soon(), NULL, &err), 0);
-    assert_false(child_id_alive(&id));
-    assert_int_equal(child_id_kill(&id, 1000, &err), 0);
-}
-
-/* A name like this breaks readers of /proc/PID/stat that split at spaces. */
-static void
-identity_survives_a_strange_process_name(void **state)
-{
-    struct child_id before, after;
-    struct err err = ERR_INIT;
-    char name[16] = "";
-
-    assert_int_equal(child_id_self(&before, &err), 0);
-    prctl(PR_GET_NAME, name);
-    prctl(PR_SET_NAME, "x) Z 1 2 (y");
-    assert_int_equal(child_id_self(&after, &err), 0);
-    assert_true(child_id_alive(&before));
-    prctl(PR_SET_NAME, name);
-    assert_true(before.start_ticks == after.start_ticks);
-}
-
 static int
 setup(void **state)
 {
@@ -595,8 +500,6 @@ main(int argc, char **argv)
         cmocka_unit_test(run_keeps_to_its_time),
         cmocka_unit_test(run_ends_though_a_descendant_holds_the_pipe),
         cmocka_unit_test(wait_ends_the_rest_of_the_group),
-        cmocka_unit_test(identity_names_one_process),
-        cmocka_unit_test(identity_survives_a_strange_process_name),
     };
 
     if (argc != 2) {
