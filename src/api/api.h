@@ -13,7 +13,8 @@
 
 struct api {
     struct job_env *env;
-    atomic_bool ready; /* readyz: recovery is done */
+    atomic_bool settled; /* recovery is done: what needs a token is answered */
+    atomic_bool ready;   /* readyz: settled, and not stopping */
     /* under versions_lock: what GET /version last heard of the node */
     pthread_mutex_t versions_lock;
     json_t *node_versions;

@@ -56,6 +56,10 @@ api_authorize(void *app, const char *token, const char *scope, struct http_call 
     struct err ignored = ERR_INIT;
     int r = 0;
 
+    if (!atomic_load(&a->settled))
+        return err_set(err, ERR_UNAVAILABLE, "not_ready",
+                       "the hub is settling what an earlier run left; try again in a "
+                       "few seconds");
     if (strcmp(scope, "job") == 0)
         return token ? 0 : unauthenticated(err);
     if (!token)

@@ -240,6 +240,23 @@ cat_backup_running(struct catalog *c, const char *vm_id, struct cat_backup *ret,
 }
 
 int
+cat_backup_by_seq(struct catalog *c, const char *vm_id, const char *repository_id,
+                  int64_t seq, struct cat_backup *ret, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "SELECT " COLUMNS
+                  " FROM backup_jobs WHERE vm_id = ? AND repository_id = ? AND seq = ?",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, vm_id);
+    bind_text(&s, repository_id);
+    bind_i64(&s, seq);
+    return read_one(&s, c, ret, err);
+}
+
+int
 cat_backup_max_seq(struct catalog *c, const char *vm_id, const char *repository_id,
                    int64_t *ret, struct err *err)
 {

@@ -82,6 +82,9 @@ int cat_backup_last_completed(struct catalog *c, const char *vm_id,
 /* The oldest pending or running job of the VM, in any repository; ERR_NOT_FOUND. */
 int cat_backup_running(struct catalog *c, const char *vm_id, struct cat_backup *ret,
                        struct err *err);
+/* Whatever its state; ERR_NOT_FOUND "backup_not_found". */
+int cat_backup_by_seq(struct catalog *c, const char *vm_id, const char *repository_id,
+                      int64_t seq, struct cat_backup *ret, struct err *err);
 /* 0 when there is none. */
 int cat_backup_max_seq(struct catalog *c, const char *vm_id, const char *repository_id,
                        int64_t *ret, struct err *err);

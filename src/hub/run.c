@@ -154,24 +154,25 @@ serve(struct job_env *env, const struct hub_options *o, int signal_fd, struct er
     int r;
 
     api_init(&api, env);
-    r = recover_all(env, &rep, err);
+    r = start_server(env, &api, o, &server, err);
     if (r >= 0)
-        r = start_server(env, &api, o, &server, err);
+        r = recover_all(env, &rep, err);
     if (r >= 0)
         r = janitor_start(env, &janitor, err);
     if (r >= 0) {
+        atomic_store(&api.settled, true);
         atomic_store(&api.ready, true);
         tell_ready(server);
         do
             r = signals_wait(signal_fd, err);
         while (r == SIGHUP);
-        log_info("stopping: %zu jobs are cancelled", live_count(env->live));
+        log_info("stopping: %zu jobs are interrupted", live_count(env->live));
         atomic_store(&api.ready, false);
+        janitor_stop(janitor);
         if (!live_set_stop(env->live, time_mono_ns() + STOP_TIMEOUT_S * NS_PER_S))
             log_error("%zu jobs did not end within %d s; the next start settles them",
                       live_count(env->live), STOP_TIMEOUT_S);
     }
-    janitor_stop(janitor);
     if (server)
         http_server_stop(server);
     api_done(&api);

@@ -2,7 +2,6 @@
  * point written (the commit), the catalog told. */
 #include "job/backup_priv.h"
 
-#include <poll.h>
 #include <string.h>
 
 #include "base/failpoint.h"
@@ -16,8 +15,6 @@
 #include "job/verify_run.h"
 #include "store/layer.h"
 #include "store/ports.h"
-
-#define OUTCOME_RETRY_MS 2000
 
 static struct cat_disk_ref
 ref(const struct backup_job *b, const struct bdisk *d)
@@ -195,26 +192,24 @@ fill_point(const struct backup_job *b, struct point *p)
         fill_point_disk(&b->disks[i], &p->disks[i]);
 }
 
-/* A catalog that is busy or full is tried again for as long as the hub runs: the backup
- * exists, so `failed` would be a lie and silence would leave the job without an end. */
-static int
-store_completed(struct backup_job *b, const struct point *p, struct err *err)
-{
-    struct pollfd stop = {.fd = live_cancel_fd(b->live), .events = POLLIN};
+struct committed {
+    const struct job_env *env;
+    const struct point *point;
+};
 
-    while (outcome_completed(b->env, p, err) < 0) {
-        joblog_line(b->log, LOG_LEVEL_WARN, "store the outcome: %s, retrying", err->msg);
-        if (poll(&stop, 1, OUTCOME_RETRY_MS) > 0)
-            return err->class;
-        err_clear(err);
-    }
-    return 0;
+static int
+store_completed(void *arg, struct err *err)
+{
+    const struct committed *c = arg;
+
+    return outcome_completed(c->env, c->point, err);
 }
 
 int
 backup_commit(struct backup_job *b, struct err *err)
 {
     CLEANUP_POINT struct point p = {0};
+    struct committed c = {.env = b->env, .point = &p};
     CLEANUP_JSON json_t *j = NULL;
     CLEANUP_FREE char *text = NULL, *key = NULL;
     char seq[NAMING_SEQ_SIZE];
@@ -231,8 +226,9 @@ backup_commit(struct backup_job *b, struct err *err)
     FAILPOINT(POINT_INTENT);
     if (repo_put(b->repo, b->point_name, text, strlen(text), err) < 0)
         return err_prefix(err, "write point '%s'", b->point_name);
-    /* The commit is done: from here on nothing may fail the backup; a catalog that cannot
-     * be written is caught up from the point by the next start. */
+    /* The commit is done: from here on nothing may fail the backup, and nobody can cancel
+     * it.  Should the hub stop before its catalog takes the outcome, the next start rolls
+     * the job forward from the point. */
     b->committed = true;
-    return store_completed(b, &p, err);
+    return outcome_retry(b->live, b->log, store_completed, &c, err);
 }

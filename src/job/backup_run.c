@@ -91,18 +91,37 @@ blame_full_repository(struct backup_job *b, struct err *why)
     }
 }
 
+struct failed {
+    const struct backup_job *b;
+    const struct outcome_failure *f;
+    const struct err *why;
+};
+
+static int
+store_failed(void *arg, struct err *err)
+{
+    const struct failed *x = arg;
+
+    return outcome_failed(x->b->env, &x->b->row, x->f, x->why, err);
+}
+
 static void
 finish_failed(struct backup_job *b, struct err *why)
 {
     CLEANUP_FREE char *cleanup = NULL;
     struct outcome_failure f = {
-        .state = why->class == ERR_CANCELLED || live_cancelled(b->live) ? "cancelled"
-                                                                        : "failed",
-        .phase = b->phase,
-        .bad_disk = b->bad_disk};
+        .state = "failed", .phase = b->phase, .bad_disk = b->bad_disk};
+    struct failed x = {.b = b, .f = &f, .why = why};
     struct err err = ERR_INIT;
 
-    if (f.state[0] == 'c') {
+    outcome_name_interruption(b->live, b->phase, why);
+    if (why->class == ERR_CANCELLED && !live_cancelled(b->live)) {
+        why->class = ERR_UNAVAILABLE;
+        err_recode(why, "node_stopped");
+        err_prefix(why, "the node ended the client, as it does when it is stopped");
+    }
+    if (live_cancelled(b->live)) {
+        f.state = "cancelled";
         err_clear(why);
         err_set(why, ERR_CANCELLED, "cancelled", "cancelled while %s", b->phase);
         f.bad_disk = -1;
@@ -114,7 +133,7 @@ finish_failed(struct backup_job *b, struct err *why)
     live_set_phase(b->live, "cleanup");
     backup_undo(b, &cleanup);
     f.cleanup = cleanup;
-    if (outcome_failed(b->env, &b->row, &f, why, &err) < 0)
+    if (outcome_retry(b->live, b->log, store_failed, &x, &err) < 0)
         joblog_line(b->log, LOG_LEVEL_ERROR,
                     "the outcome could not be stored: %s; the next start settles it",
                     err.msg);

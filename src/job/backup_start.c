@@ -228,12 +228,11 @@ insert_row(const struct plan *p, const char *job_id, const char *backup_id,
 
 /* Two backups of VMs of one name in one second differ by a suffix. */
 static int
-insert_unique(const struct plan *p, char job_id[UUID_STR_SIZE],
+insert_unique(const struct plan *p, const char *job_id,
               char backup_id[NAMING_BACKUP_ID_SIZE], struct err *err)
 {
     char base[NAMING_BACKUP_ID_SIZE];
 
-    uuid_make(job_id);
     naming_backup_id(p->vm->name, time_utc_us() / 1000000, base);
     for (int i = 1; i <= ID_TRIES; i++) {
         struct cat_backup other = {0};
@@ -256,44 +255,46 @@ insert_unique(const struct plan *p, char job_id[UUID_STR_SIZE],
                    p->vm->name);
 }
 
+/* Before the row is written: an open row without a live job is what recovery ends. */
 static int
-start_thread(struct job_env *env, const struct backup_request *req, const char *job_id,
-             struct repo *repo, struct node_client **node, struct live_job **ret_live,
+go_live(const struct plan *p, const char *job_id, struct live_job **ret, struct err *err)
+{
+    CLEANUP_FREE struct live_disk *disks = xcalloc(p->vm->n_disks, sizeof *disks);
+
+    for (size_t i = 0; i < p->vm->n_disks; i++)
+        disks[i] = (struct live_disk){.key = (uint32_t)p->vm->disks[i].device_key,
+                                      .size_bytes = p->vm->disks[i].size_bytes};
+    return live_start(p->env->live, LIVE_BACKUP, job_id, disks, p->vm->n_disks, ret, err);
+}
+
+/* Takes @live and *node, also when it fails. */
+static int
+start_thread(const struct plan *p, struct live_job *live, struct node_client **node,
              struct err *err)
 {
     struct backup_job *b = xcalloc(1, sizeof *b);
-    struct live_disk *disks;
     pthread_t thread;
     int r;
 
-    b->env = env;
-    b->repo = repo;
-    b->limits = req->limits;
+    b->env = p->env;
+    b->repo = p->repo;
+    b->limits = p->req->limits;
     b->bad_disk = -1;
     b->phase = "pending";
-    if (cat_backup_get_by_job(env->catalog, job_id, &b->row, err) < 0) {
-        free(b);
+    b->live = live;
+    b->node = take_ptr(node);
+    if (cat_backup_get_by_job(p->env->catalog, live_job_id(live), &b->row, err) < 0) {
+        backup_job_free(b);
         return err->class;
     }
     b->n = b->row.n_disks;
     b->disks = xcalloc(b->n, sizeof *b->disks);
-    disks = xcalloc(b->n, sizeof *disks);
     for (size_t i = 0; i < b->n; i++) {
         b->disks[i].row = &b->row.disks[i];
         b->disks[i].reason = REASON_NO_PARENT;
         b->disks[i].read_mode = READ_ALL;
-        disks[i] = (struct live_disk){.key = (uint32_t)b->row.disks[i].device_key,
-                                      .size_bytes = b->row.disks[i].size_bytes};
     }
-    r = live_start(env->live, LIVE_BACKUP, job_id, disks, b->n, &b->live, err);
-    free(disks);
-    if (r < 0) {
-        backup_job_free(b);
-        return r;
-    }
-    b->node = take_ptr(node);
-    b->log = joblog_open(env, job_id);
-    *ret_live = live_find(env->live, job_id);
+    b->log = joblog_open(p->env, live_job_id(live));
     r = pthread_create(&thread, NULL, backup_thread, b);
     if (r != 0) {
         backup_job_free(b);
@@ -333,14 +334,21 @@ start_locked(struct plan *p, struct node_client **node, struct live_job **ret_li
 {
     char job_id[UUID_STR_SIZE];
     struct outcome_failure f = {.state = "failed", .phase = "pending", .bad_disk = -1};
+    struct live_job *live;
 
     LOCK_SCOPE(&start_lock);
+    uuid_make(job_id);
     if (check_not_running(p->env, p->vm, refusal, err) < 0 ||
         next_seq(p->env, p->repo, p->vm, p->req->repository_id, &p->seq, err) < 0 ||
-        insert_unique(p, job_id, backup_id, err) < 0)
+        go_live(p, job_id, &live, err) < 0)
         return err->class;
+    if (insert_unique(p, job_id, backup_id, err) < 0) {
+        live_end(live);
+        return err->class;
+    }
     FAILPOINT(JOB_CREATED);
-    if (start_thread(p->env, p->req, job_id, p->repo, node, ret_live, err) < 0) {
+    *ret_live = live_find(p->env->live, job_id);
+    if (start_thread(p, live, node, err) < 0) {
         struct cat_backup row = {
             .job_id = job_id, .backup_id = backup_id, .vm_id = p->vm->id};
         struct err e = ERR_INIT;

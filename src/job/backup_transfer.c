@@ -297,7 +297,7 @@ backup_transfer(struct backup_job *b, struct err *err)
         blame_dead_export(b, err);
     /* Whatever happened: the client is gone once this returns, so nobody writes any more.
      */
-    if (node_client_delete(b->node, b->row.job_id, &stop_err) >= 0)
+    if (node_client_delete(b->node, b->row.job_id, 0, &stop_err) >= 0)
         journal_released(b->env, b->row.job_id, &b->res_node_job);
     else
         joblog_line(b->log, LOG_LEVEL_WARN,

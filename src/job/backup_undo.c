@@ -43,7 +43,7 @@ undo_node_job(struct backup_job *b, struct report *r)
 
     if (!b->res_node_job)
         return;
-    rc = node_client_delete(b->node, b->row.job_id, &err);
+    rc = node_client_delete(b->node, b->row.job_id, 0, &err);
     note(b, r, RES_NODE_JOB, b->row.job_id, rc, &err);
     if (rc >= 0)
         journal_released(b->env, b->row.job_id, &b->res_node_job);

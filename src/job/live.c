@@ -31,7 +31,7 @@ struct live_job {
     pthread_mutex_t manifests_lock;
     struct manifest_in *manifests;
     /* atomic */
-    atomic_bool cancelled;
+    atomic_bool cancelled, interrupted;
 };
 
 struct live_set {
@@ -290,15 +290,46 @@ live_ended(struct live_job *j)
     return j->ended;
 }
 
-void
-live_cancel(struct live_job *j)
+/* Cannot fail: the counter goes to 2 at most. */
+static void
+ask_to_stop(struct live_job *j, atomic_bool *why)
 {
     uint64_t one = 1;
 
-    if (atomic_exchange(&j->cancelled, true))
-        return;
-    /* Cannot fail: the counter goes from 0 to 1. */
-    (void)!write(j->cancel_fd, &one, sizeof one);
+    if (!atomic_exchange(why, true))
+        (void)!write(j->cancel_fd, &one, sizeof one);
+}
+
+void
+live_cancel(struct live_job *j)
+{
+    ask_to_stop(j, &j->cancelled);
+}
+
+static void
+interrupt(struct live_job *j)
+{
+    ask_to_stop(j, &j->interrupted);
+    LOCK_SCOPE(&j->lock);
+    pthread_cond_broadcast(&j->changed); /* live_pause() */
+}
+
+bool
+live_interrupted(const struct live_job *j)
+{
+    return atomic_load(&j->interrupted);
+}
+
+bool
+live_pause(struct live_job *j, unsigned ms)
+{
+    uint64_t until = time_mono_ns() + ms * NS_PER_MS;
+
+    LOCK_SCOPE(&j->lock);
+    while (!live_interrupted(j))
+        if (cond_wait_until(&j->changed, &j->lock, until) == ETIMEDOUT)
+            return !live_interrupted(j);
+    return false;
 }
 
 bool
@@ -339,7 +370,7 @@ live_set_stop(struct live_set *s, uint64_t deadline_ns)
     LOCK_SCOPE(&s->lock);
     s->stopping = true;
     for (struct live_job *j = s->head; j; j = j->next)
-        live_cancel(j);
+        interrupt(j);
     while (s->count > 0)
         if (cond_wait_until(&s->emptied, &s->lock, deadline_ns) == ETIMEDOUT)
             break;

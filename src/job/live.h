@@ -69,10 +69,14 @@ bool live_wait_prepared(struct live_job *j, uint64_t deadline_ns);
 bool live_wait_change(struct live_job *j, uint64_t deadline_ns, uint64_t *version);
 bool live_ended(struct live_job *j);
 
-/* Asks the job to stop; idempotent.  The descriptor is readable from then on. */
+/* Asks the job to stop, for a user; idempotent.  The descriptor is readable from then on.
+ */
 void live_cancel(struct live_job *j);
-bool live_cancelled(const struct live_job *j);
+bool live_cancelled(const struct live_job *j);   /* a user asked */
+bool live_interrupted(const struct live_job *j); /* the hub stops */
 int live_cancel_fd(const struct live_job *j);
+/* Waits; false at once when the hub stops, whatever a user asked. */
+bool live_pause(struct live_job *j, unsigned ms);
 
 /* The receiver of manifests of a backup; owned by the job's thread, NULL when closed.  A
  * user holds the lock between _lock and _unlock. */
@@ -80,7 +84,8 @@ void live_set_manifests(struct live_job *j, struct manifest_in *m);
 struct manifest_in *live_manifests_lock(struct live_job *j);
 void live_manifests_unlock(struct live_job *j);
 
-/* Shutdown: cancels all jobs, refuses new ones, waits until none is left or the deadline.
+/* Shutdown: interrupts all jobs, refuses new ones, waits until none is left or the
+ * deadline.
  */
 bool live_set_stop(struct live_set *s, uint64_t deadline_ns);
 size_t live_count(struct live_set *s); /* also those that ended but are still watched */

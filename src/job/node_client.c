@@ -153,12 +153,13 @@ node_client_cancel(struct node_client *c, const char *job_id, struct err *err)
 }
 
 int
-node_client_delete(struct node_client *c, const char *job_id, struct err *err)
+node_client_delete(struct node_client *c, const char *job_id, int cancel_fd,
+                   struct err *err)
 {
     CLEANUP_FREE char *path = xasprintf("/jobs/%s", job_id);
     CLEANUP_JSON json_t *j = NULL;
 
-    if (call(c, "DELETE", path, DELETE_TIMEOUT_MS, 0, NULL, &j, err) < 0) {
+    if (call(c, "DELETE", path, DELETE_TIMEOUT_MS, cancel_fd, NULL, &j, err) < 0) {
         if (err->class != ERR_NOT_FOUND)
             return err->class;
         err_clear(err);

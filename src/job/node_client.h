@@ -33,6 +33,7 @@ int node_client_events(struct node_client *c, const char *job_id, uint64_t after
                        struct err *err);
 int node_client_cancel(struct node_client *c, const char *job_id, struct err *err);
 /* Ends the client when need be and forgets the job; an unknown job is fine. */
-int node_client_delete(struct node_client *c, const char *job_id, struct err *err);
+int node_client_delete(struct node_client *c, const char *job_id, int cancel_fd,
+                       struct err *err);
 
 #endif

@@ -5,9 +5,12 @@
 #include "base/text.h"
 #include "base/timeutil.h"
 #include "catalog/cat_backup_update.h"
+#include "catalog/cat_backup.h"
 #include "catalog/cat_resource.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+
+#define RETRY_MS 2000u
 
 static int
 release_all(const struct job_env *env, const char *job_id, struct err *err)
@@ -84,6 +87,30 @@ outcome_completed(const struct job_env *env, const struct point *p, struct err *
     return 0;
 }
 
+/* What the disks of a job that failed show: none has an export, the bad one says why. */
+static int
+store_failed_disks(const struct job_env *env, const struct cat_backup *row,
+                   const struct outcome_failure *f, const struct err *why,
+                   struct err *err)
+{
+    struct cat_disk_export none = {0};
+    struct cat_backup full = {0};
+    int r = cat_backup_get_by_job(env->catalog, row->job_id, &full, err);
+
+    for (size_t i = 0; r >= 0 && i < full.n_disks; i++) {
+        struct cat_disk_ref ref = {.job_id = row->job_id,
+                                   .disk_index = full.disks[i].disk_index};
+
+        r = cat_backup_disk_set_export(env->catalog, ref, &none, err);
+        if (r >= 0 && ref.disk_index == f->bad_disk)
+            r = cat_backup_disk_set_state(env->catalog, ref, "failed", why->msg, err);
+        else if (r >= 0)
+            r = cat_backup_disk_set_state(env->catalog, ref, "cancelled", NULL, err);
+    }
+    cat_backup_done(&full);
+    return r;
+}
+
 int
 outcome_failed(const struct job_env *env, const struct cat_backup *row,
                const struct outcome_failure *f, const struct err *why, struct err *err)
@@ -108,15 +135,34 @@ outcome_failed(const struct job_env *env, const struct cat_backup *row,
 
     if (catalog_tx_begin(env->catalog, &tx, err) < 0)
         return err->class;
-    if (f->bad_disk >= 0) {
-        struct cat_disk_ref ref = {.job_id = row->job_id, .disk_index = f->bad_disk};
-
-        if (cat_backup_disk_set_state(env->catalog, ref, "failed", why->msg, err) < 0)
-            return err->class;
-    }
-    if (cat_backup_finish(env->catalog, row->job_id, &fin, err) < 0 ||
+    if (store_failed_disks(env, row, f, why, err) < 0 ||
+        cat_backup_finish(env->catalog, row->job_id, &fin, err) < 0 ||
         bus_emit(env, &e, err) < 0 || catalog_tx_commit(&tx, err) < 0)
         return err->class;
     bus_wake(env->bus);
     return 0;
+}
+
+int
+outcome_retry(struct live_job *live, struct joblog *log,
+              int (*store)(void *arg, struct err *err), void *arg, struct err *err)
+{
+    while (store(arg, err) < 0) {
+        joblog_line(log, LOG_LEVEL_WARN, "store the outcome: %s, retrying", err->msg);
+        if (!live_pause(live, RETRY_MS))
+            return err->class;
+        err_clear(err);
+    }
+    return 0;
+}
+
+void
+outcome_name_interruption(const struct live_job *live, const char *phase, struct err *why)
+{
+    if (why->class != ERR_CANCELLED || !live_interrupted(live) || live_cancelled(live))
+        return;
+    err_clear(why);
+    err_set(why, ERR_UNAVAILABLE, "interrupted",
+            "the hub was stopped in phase %s: start it again when the hub is back",
+            phase);
 }

@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "catalog/cat_backup.h"
 #include "job/env.h"
+#include "job/joblog.h"
+#include "job/live.h"
 #include "model/point.h"
 
 /* One transaction: results of the disks, state `completed`, the event, and every journal
@@ -26,5 +28,16 @@ struct outcome_failure {
 int outcome_failed(const struct job_env *env, const struct cat_backup *row,
                    const struct outcome_failure *f, const struct err *why,
                    struct err *err);
+
+/* Calls @store until it succeeds: a catalog that is busy or full for a while must not
+ * leave a job without an end.  Gives up, with the last error, only when the hub stops:
+ * the next start settles the job. */
+int outcome_retry(struct live_job *live, struct joblog *log,
+                  int (*store)(void *arg, struct err *err), void *arg, struct err *err);
+
+/* A job that ended because the hub stops was not cancelled: @why becomes "interrupted".
+ * Other errors are left as they are. */
+void outcome_name_interruption(const struct live_job *live, const char *phase,
+                               struct err *why);
 
 #endif

@@ -1,8 +1,8 @@
 #include "job/recover.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -12,152 +12,64 @@
 #include "catalog/cat_resource.h"
 #include "catalog/cat_restore.h"
 #include "catalog/cat_verify.h"
-#include "job/backup.h"
 #include "job/bus.h"
+#include "job/joblog.h"
 #include "job/journal.h"
-#include "job/nodes.h"
+#include "job/live.h"
 #include "job/outcome.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
 #include "job/sweep.h"
-#include "os/child.h"
-#include "store/layer.h"
 
-#define KILL_TIMEOUT_MS 10000u
 #define INTERRUPTED "interrupted"
 
-/* "REPO_ID:name" of a layer, manifest or point. */
-static int
-split_key(const struct job_env *env, const char *res_key, struct repo **ret_repo,
-          const char **ret_name, struct err *err)
-{
-    const char *colon = strchr(res_key, ':');
-    char id[CAT_ID_SIZE];
+struct recovery {
+    struct job_env *env;
+    struct leftovers_how how;
+    struct recover_report *report;
+};
 
-    if (!colon || (size_t)(colon - res_key) >= sizeof id)
-        return err_set(err, ERR_CORRUPT, NULL, "journal key '%.100s' makes no sense",
-                       res_key);
-    snprintf(id, sizeof id, "%.*s", (int)(colon - res_key), res_key);
-    *ret_name = colon + 1;
-    return repo_set_get(env, id, ret_repo, err);
+static const struct cat_finish interrupted_finish = {
+    .state = "failed",
+    .phase = INTERRUPTED,
+    .error_code = INTERRUPTED,
+    .error_phase = INTERRUPTED,
+    .error_message = "the hub ended while this job ran: start it again"};
+
+static bool
+state_is_open(const char *state)
+{
+    return strcmp(state, "pending") == 0 || strcmp(state, "running") == 0;
 }
 
-static int
-kill_process(const struct cat_resource *r, struct err *err)
+/* Has the catalog no end of this job yet?  Also when the catalog cannot tell. */
+static bool
+job_is_open(struct job_env *env, const char *job_id)
 {
-    struct child_id id = {.pid = (pid_t)r->pid, .start_ticks = (uint64_t)r->start_ticks};
-
-    if (r->pid == 0 || !r->boot_id)
-        return 0;
-    snprintf(id.boot_id, sizeof id.boot_id, "%s", r->boot_id);
-    if (!child_id_alive(&id))
-        return 0;
-    log_warn("job='%s' %s '%s': process %d outlived the hub, ending it", r->job_id,
-             r->kind, r->res_key, (int)id.pid);
-    return child_id_kill(&id, KILL_TIMEOUT_MS, err);
-}
-
-static int
-remove_manifest(struct repo *repo, const char *locator, struct err *err)
-{
-    CLEANUP_FREE char *sealed = xasprintf("%s.manifest", locator);
-    CLEANUP_FREE char *part = xasprintf("%s.manifest.part", locator);
-
-    if (repo_remove(repo, part, true, err) < 0)
-        return err->class;
-    return repo_remove(repo, sealed, true, err);
-}
-
-/* The entry stays open while the node is out of reach: its client may still run. */
-static int
-end_node_job(struct job_env *env, const struct cat_resource *r, struct err *err)
-{
-    CLEANUP_NODE_CLIENT struct node_client *node = NULL;
-    const char *colon = strchr(r->res_key, ':');
-    char id[CAT_ID_SIZE];
-
-    if (!colon || (size_t)(colon - r->res_key) >= sizeof id)
-        return err_set(err, ERR_CORRUPT, NULL, "journal key '%.100s' makes no sense",
-                       r->res_key);
-    snprintf(id, sizeof id, "%.*s", (int)(colon - r->res_key), r->res_key);
-    if (nodes_connect(env, id, &node, err) < 0)
-        return err->class;
-    return node_client_delete(node, colon + 1, err);
-}
-
-static int
-unmake(struct job_env *env, const struct cat_resource *r, struct err *err)
-{
-    struct repo *repo = NULL;
-    const char *name = NULL;
-
-    if (strcmp(r->kind, RES_DELETE) == 0)
-        return backup_delete_finish(env, r->job_id, err);
-    if (strcmp(r->kind, RES_EXPORT) == 0 || strcmp(r->kind, RES_WORKER) == 0)
-        return kill_process(r, err);
-    if (strcmp(r->kind, RES_PORT) == 0)
-        return 0; /* free since its process is gone */
-    if (strcmp(r->kind, RES_SOCKET) == 0 || strcmp(r->kind, RES_FILE) == 0)
-        return fs_unlink(r->res_key, true, err);
-    if (strcmp(r->kind, RES_NODE_JOB) == 0)
-        return end_node_job(env, r, err);
-    if (split_key(env, r->res_key, &repo, &name, err) < 0)
-        return err->class;
-    if (strcmp(r->kind, RES_LAYER) == 0)
-        return layer_remove(repo, name, err);
-    if (strcmp(r->kind, RES_MANIFEST) == 0)
-        return remove_manifest(repo, name, err);
-    if (strcmp(r->kind, RES_POINT) == 0)
-        return repo_remove(repo, name, true, err);
-    return err_set(err, ERR_CORRUPT, NULL, "journal kind '%s' is unknown", r->kind);
-}
-
-/* Processes before the files they have open; else in the reverse order of making. */
-static int
-rank(const char *kind)
-{
-    if (strcmp(kind, RES_NODE_JOB) == 0)
-        return 0;
-    if (strcmp(kind, RES_EXPORT) == 0 || strcmp(kind, RES_WORKER) == 0)
-        return 1;
-    return strcmp(kind, RES_POINT) == 0 ? 2 : 3;
-}
-
-static int
-by_rank(const void *a, const void *b)
-{
-    const struct cat_resource *x = a, *y = b;
-    int d = rank(x->kind) - rank(y->kind);
-
-    return d ? d : (x->id < y->id) - (x->id > y->id);
-}
-
-/* Unmakes everything that the job has open.  What fails stays open, for the next start.
- */
-void
-recover_leftovers(struct job_env *env, const char *job_id)
-{
-    struct cat_resources list = {0};
+    struct cat_backup b = {0};
+    struct cat_restore r = {0};
+    struct cat_verify v = {0};
     struct err err = ERR_INIT;
+    bool open = false;
 
-    if (cat_resource_list_job(env->catalog, job_id, &list, &err) < 0) {
-        log_error("job='%s' read its journal: %s", job_id, err.msg);
-        return;
-    }
-    qsort(list.v, list.n, sizeof *list.v, by_rank);
-    for (size_t i = 0; i < list.n; i++) {
-        struct err e = ERR_INIT;
-        int64_t id = list.v[i].id;
-
-        if (unmake(env, &list.v[i], &e) < 0) {
-            log_error("job='%s' left over: %s '%s': %s", job_id, list.v[i].kind,
-                      list.v[i].res_key, e.msg);
-            continue;
-        }
-        log_info("job='%s' released %s '%s'", job_id, list.v[i].kind, list.v[i].res_key);
-        journal_released(env, job_id, &id);
-    }
-    cat_resources_done(&list);
+    if (cat_backup_get_by_job(env->catalog, job_id, &b, &err) >= 0)
+        open = state_is_open(b.state);
+    else if (err.class != ERR_NOT_FOUND)
+        open = true;
+    err_clear(&err);
+    if (!open && cat_restore_get(env->catalog, job_id, &r, &err) >= 0)
+        open = state_is_open(r.state);
+    else if (err.class && err.class != ERR_NOT_FOUND)
+        open = true;
+    err_clear(&err);
+    if (!open && cat_verify_get(env->catalog, job_id, &v, &err) >= 0)
+        open = state_is_open(v.state);
+    else if (err.class && err.class != ERR_NOT_FOUND)
+        open = true;
+    cat_backup_done(&b);
+    cat_restore_done(&r);
+    cat_verify_done(&v);
+    return open;
 }
 
 /* 1 = rolled forward, 0 = the job has no point. */
@@ -187,130 +99,215 @@ interrupt_backup(struct job_env *env, const struct cat_backup *row)
 {
     struct outcome_failure f = {
         .state = "failed", .phase = row->current_phase, .bad_disk = -1};
+    CLEANUP_JOBLOG struct joblog *log = joblog_open(env, row->job_id);
     struct err why = ERR_INIT, err = ERR_INIT;
 
     err_set(&why, ERR_UNAVAILABLE, INTERRUPTED,
-            "the hub ended while this backup was %s; everything it had made was removed: "
-            "start "
+            "the hub ended while this backup was %s; what it had made is removed: start "
             "it again",
             row->current_phase);
+    joblog_line(log, LOG_LEVEL_ERROR, "%s", why.msg);
     if (outcome_failed(env, row, &f, &why, &err) < 0)
         log_error("job='%s' store its outcome: %s", row->job_id, err.msg);
 }
 
+static void
+settle_backup(struct recovery *rec, const struct cat_backup *row)
+{
+    struct err err = ERR_INIT;
+    int r = roll_forward(rec->env, row, &err);
+
+    if (r > 0) {
+        log_info("job='%s' backup '%s' had its point: completed", row->job_id,
+                 row->backup_id);
+        rec->report->rolled_forward++;
+    } else if (r == 0) {
+        leftovers_unmake(rec->env, row->job_id, &rec->how);
+        interrupt_backup(rec->env, row);
+        rec->report->interrupted++;
+    } else {
+        /* Whether it has a point is not known: nothing of it may be touched. */
+        log_error("job='%s' cannot be settled now: %s", row->job_id, err.msg);
+    }
+}
+
+/* A job without a live one of its id has ended, or nobody will ever end it. */
+static bool
+is_live(const struct recovery *rec, const char *job_id)
+{
+    CLEANUP_LIVE struct live_job *live = live_find(rec->env->live, job_id);
+
+    return live != NULL;
+}
+
+/* The list was read before the job's end may have been: only the row of now counts. */
+static bool
+is_orphan(const struct recovery *rec, const char *job_id)
+{
+    return !is_live(rec, job_id) && job_is_open(rec->env, job_id);
+}
+
 static int
-settle_backups(struct job_env *env, struct recover_report *rep, struct err *err)
+settle_backups(struct recovery *rec, struct err *err)
 {
     struct cat_backups open = {0};
 
-    if (cat_backup_list_open(env->catalog, &open, err) < 0)
+    if (cat_backup_list_open(rec->env->catalog, &open, err) < 0)
         return err->class;
-    for (size_t i = 0; i < open.n; i++) {
-        struct err e = ERR_INIT;
-        int r;
-
-        r = roll_forward(env, &open.v[i], &e);
-        if (r > 0) {
-            log_info("job='%s' backup '%s' had its point: completed", open.v[i].job_id,
-                     open.v[i].backup_id);
-            rep->rolled_forward++;
-        } else if (r == 0) {
-            recover_leftovers(env, open.v[i].job_id);
-            interrupt_backup(env, &open.v[i]);
-            rep->interrupted++;
-        } else {
-            log_error("job='%s' cannot be settled now: %s", open.v[i].job_id, e.msg);
-        }
-    }
+    for (size_t i = 0; i < open.n && !leftovers_stop_asked(&rec->how); i++)
+        if (is_orphan(rec, open.v[i].job_id))
+            settle_backup(rec, &open.v[i]);
     cat_backups_done(&open);
     return 0;
 }
 
-static const struct cat_finish interrupted_finish = {
-    .state = "failed",
-    .phase = INTERRUPTED,
-    .error_code = INTERRUPTED,
-    .error_phase = INTERRUPTED,
-    .error_message = "the hub ended while this job ran: start it again"};
-
 static void
-tell_interrupted(struct job_env *env, const char *type, const char *id,
-                 const char *backup_id)
+tell(struct job_env *env, struct cat_event *e)
 {
-    struct cat_event e = {.severity = "error",
-                          .type = type,
-                          .code = INTERRUPTED,
-                          .message = interrupted_finish.error_message,
-                          .job_id = id,
-                          .backup_id = backup_id};
     struct err err = ERR_INIT;
 
-    if (bus_emit(env, &e, &err) < 0)
-        log_error("job='%s' store its event: %s", id, err.msg);
+    if (bus_emit(env, e, &err) < 0)
+        log_error("job='%s' store its event: %s", e->job_id, err.msg);
+    bus_wake(env->bus);
+}
+
+/* The journal's file was held, is gone, and the target is there: it was renamed, whole.
+ */
+static bool
+restore_is_whole(struct job_env *env, const struct cat_restore *row)
+{
+    CLEANUP_FREE char *part = xasprintf("%s.part", row->target_path);
+    struct cat_resources list = {0};
+    struct err err = ERR_INIT;
+    bool held = false;
+
+    if (cat_resource_list_job(env->catalog, row->id, &list, &err) < 0)
+        return false;
+    for (size_t i = 0; i < list.n; i++)
+        held = held || (strcmp(list.v[i].kind, RES_FILE) == 0 &&
+                        strcmp(list.v[i].state, "held") == 0);
+    cat_resources_done(&list);
+    return held && access(part, F_OK) < 0 && errno == ENOENT &&
+           access(row->target_path, F_OK) == 0 &&
+           fs_sync_parent(row->target_path, &err) == 0;
 }
 
 static int
-settle_restores(struct job_env *env, struct recover_report *rep, struct err *err)
+settle_restore(struct recovery *rec, const struct cat_restore *row, struct err *err)
+{
+    struct job_env *env = rec->env;
+    bool whole = restore_is_whole(env, row);
+    struct cat_finish f = interrupted_finish;
+    struct cat_event e = {.severity = whole ? "info" : "error",
+                          .type = whole ? "restore.completed" : "restore.failed",
+                          .code = whole ? NULL : INTERRUPTED,
+                          .message =
+                              whole ? row->target_path : interrupted_finish.error_message,
+                          .job_id = row->id,
+                          .backup_id = row->backup_id};
+
+    if (whole)
+        f = (struct cat_finish){.state = "completed", .phase = "completed"};
+    f.completed_us = time_utc_us();
+    leftovers_unmake(env, row->id, &rec->how);
+    if ((whole && cat_restore_set_progress(env->catalog, row->id, row->bytes_total,
+                                           row->bytes_total, err) < 0) ||
+        cat_restore_finish(env->catalog, row->id, &f, err) < 0)
+        return err->class;
+    tell(env, &e);
+    if (whole)
+        rec->report->rolled_forward++;
+    else
+        rec->report->interrupted++;
+    return 0;
+}
+
+static int
+settle_restores(struct recovery *rec, struct err *err)
 {
     struct cat_restores open = {0};
-    struct cat_finish f = interrupted_finish;
+    int r = cat_restore_list_open(rec->env->catalog, &open, err);
 
-    f.completed_us = time_utc_us();
-    if (cat_restore_list_open(env->catalog, &open, err) < 0)
-        return err->class;
-    for (size_t i = 0; i < open.n; i++) {
-        recover_leftovers(env, open.v[i].id);
-        if (cat_restore_finish(env->catalog, open.v[i].id, &f, err) < 0)
-            break;
-        tell_interrupted(env, "restore.failed", open.v[i].id, open.v[i].backup_id);
-        rep->interrupted++;
-    }
+    for (size_t i = 0; r >= 0 && i < open.n; i++)
+        if (is_orphan(rec, open.v[i].id))
+            r = settle_restore(rec, &open.v[i], err);
     cat_restores_done(&open);
-    return err->class;
+    return r < 0 ? err->class : 0;
 }
 
 static int
-settle_verifies(struct job_env *env, struct recover_report *rep, struct err *err)
+settle_verify(struct recovery *rec, const struct cat_verify *row, struct err *err)
 {
-    struct cat_verifies open = {0};
     struct cat_finish f = interrupted_finish;
+    struct cat_event e = {.severity = "error",
+                          .type = "verification.failed",
+                          .code = INTERRUPTED,
+                          .message = interrupted_finish.error_message,
+                          .job_id = row->id,
+                          .backup_id = row->backup_id};
 
     f.completed_us = time_utc_us();
-    if (cat_verify_list_open(env->catalog, &open, err) < 0)
+    leftovers_unmake(rec->env, row->id, &rec->how);
+    if (cat_verify_finish(rec->env->catalog, row->id, &f, err) < 0)
         return err->class;
-    for (size_t i = 0; i < open.n; i++) {
-        recover_leftovers(env, open.v[i].id);
-        if (cat_verify_finish(env->catalog, open.v[i].id, &f, err) < 0)
-            break;
-        tell_interrupted(env, "verification.failed", open.v[i].id, open.v[i].backup_id);
-        rep->interrupted++;
-    }
+    tell(rec->env, &e);
+    rec->report->interrupted++;
+    return 0;
+}
+
+static int
+settle_verifies(struct recovery *rec, struct err *err)
+{
+    struct cat_verifies open = {0};
+    int r = cat_verify_list_open(rec->env->catalog, &open, err);
+
+    for (size_t i = 0; r >= 0 && i < open.n; i++)
+        if (is_orphan(rec, open.v[i].id))
+            r = settle_verify(rec, &open.v[i], err);
     cat_verifies_done(&open);
-    return err->class;
+    return r < 0 ? err->class : 0;
 }
 
 /* Entries of jobs that have ended: what an undo could not remove at its time. */
 static int
-settle_leftovers(struct job_env *env, struct err *err)
+settle_leftovers(struct recovery *rec, struct err *err)
 {
     struct cat_resources open = {0};
 
-    if (cat_resource_list_open(env->catalog, &open, err) < 0)
+    if (cat_resource_list_open(rec->env->catalog, &open, err) < 0)
         return err->class;
-    for (size_t i = 0; i < open.n; i++)
-        if (i == 0 || strcmp(open.v[i].job_id, open.v[i - 1].job_id) != 0)
-            recover_leftovers(env, open.v[i].job_id);
+    for (size_t i = 0; i < open.n && !leftovers_stop_asked(&rec->how); i++) {
+        const char *job = open.v[i].job_id;
+
+        if ((i == 0 || strcmp(job, open.v[i - 1].job_id) != 0) && !is_live(rec, job) &&
+            !job_is_open(rec->env, job))
+            leftovers_unmake(rec->env, job, &rec->how);
+    }
     cat_resources_done(&open);
+    return 0;
+}
+
+int
+recover_round(struct job_env *env, const struct leftovers_how *how,
+              struct recover_report *ret, struct err *err)
+{
+    struct recovery rec = {.env = env, .how = *how, .report = ret};
+
+    if (settle_backups(&rec, err) < 0 || settle_restores(&rec, err) < 0 ||
+        settle_verifies(&rec, err) < 0 || settle_leftovers(&rec, err) < 0)
+        return err_prefix(err, "recover");
     return 0;
 }
 
 int
 recover_all(struct job_env *env, struct recover_report *ret, struct err *err)
 {
+    /* A node that hangs must not hold up the start: the janitor asks it. */
+    static const struct leftovers_how how = {.not_nodes = true};
+
     memset(ret, 0, sizeof *ret);
-    if (settle_backups(env, ret, err) < 0 || settle_restores(env, ret, err) < 0 ||
-        settle_verifies(env, ret, err) < 0 || settle_leftovers(env, err) < 0)
-        return err_prefix(err, "recover");
+    if (recover_round(env, &how, ret, err) < 0)
+        return err->class;
     sweep_all(env, &ret->swept);
     log_info("recovery: %u rolled forward, %u interrupted, %u files swept",
              ret->rolled_forward, ret->interrupted, ret->swept);

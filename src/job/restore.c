@@ -11,6 +11,7 @@
 #include "catalog/cat_restore.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+#include "job/outcome.h"
 #include "job/journal.h"
 #include "job/restore_target.h"
 #include "job/stored.h"
@@ -30,6 +31,8 @@ struct restore_job {
     struct reader_export writer; /* exports the .part file */
     int64_t res_file;
     char *bad_ranges; /* JSON text */
+    bool renamed;     /* the whole file has its final name */
+    struct err why;   /* of the end; class 0 = completed */
 };
 
 static void
@@ -122,6 +125,7 @@ finish_target(struct restore_job *j, uint64_t size_bytes, struct err *err)
     if (image_finish(j->part, j->format, size_bytes, err) < 0 ||
         fs_rename_noreplace(j->part, j->target, err) < 0)
         return err->class;
+    j->renamed = true;
     FAILPOINT(RESTORE_RENAMED);
     return fs_sync_parent(j->target, err);
 }
@@ -155,15 +159,20 @@ undo(struct restore_job *j)
     reader_close(j->env, j->id, j->log, &j->writer);
     if (!j->res_file || j->writer.export)
         return;
-    if (fs_unlink(j->part, true, &err) < 0)
-        joblog_line(j->log, LOG_LEVEL_ERROR, "left over: '%s': %s", j->part, err.msg);
+    /* A target that may not be durable goes as well: the same restore can be asked again.
+     */
+    if (fs_unlink(j->renamed ? j->target : j->part, true, &err) < 0)
+        joblog_line(j->log, LOG_LEVEL_ERROR, "left over: '%s': %s",
+                    j->renamed ? j->target : j->part, err.msg);
     else
         journal_released(j->env, j->id, &j->res_file);
 }
 
 static int
-store_outcome(struct restore_job *j, const struct err *why, struct err *err)
+store_outcome(void *arg, struct err *err)
 {
+    struct restore_job *j = arg;
+    const struct err *why = &j->why;
     CLEANUP_TX struct catalog_tx tx = {0};
     bool ok = why->class == 0, cancelled = why->class == ERR_CANCELLED;
     struct cat_finish f = {.state = ok          ? "completed"
@@ -201,19 +210,20 @@ static void *
 restore_thread(void *arg)
 {
     struct restore_job *j = arg;
-    struct err why = ERR_INIT, err = ERR_INIT;
+    struct err err = ERR_INIT;
 
     joblog_line(j->log, LOG_LEVEL_INFO, "restore of backup '%s' disk %lld to '%s' (%s)",
                 j->stored.row.backup_id,
                 (long long)j->stored.row.disks[j->disk].device_key, j->target, j->format);
-    if (run(j, &why) < 0) {
+    if (run(j, &j->why) < 0) {
+        outcome_name_interruption(j->live, j->phase, &j->why);
         joblog_line(j->log, LOG_LEVEL_ERROR, "failed in phase %s: %s (%s)", j->phase,
-                    why.msg, why.code);
+                    j->why.msg, j->why.code);
         undo(j);
     } else {
         joblog_line(j->log, LOG_LEVEL_INFO, "completed");
     }
-    if (store_outcome(j, &why, &err) < 0)
+    if (outcome_retry(j->live, j->log, store_outcome, j, &err) < 0)
         joblog_line(j->log, LOG_LEVEL_ERROR,
                     "the outcome could not be stored: %s; the next start settles it",
                     err.msg);

@@ -6,10 +6,19 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "catalog/cat_backup.h"
 #include "catalog/cat_repository.h"
 #include "job/repo_set.h"
 #include "model/naming.h"
 #include "store/repo.h"
+
+struct vm_sweep {
+    struct job_env *env;
+    const char *repository_id;
+    struct repo *repo;
+    const char *vm;
+    unsigned *removed;
+};
 
 /* Names of one folder. */
 struct names {
@@ -75,10 +84,32 @@ remove_file(struct repo *repo, const char *dir, const char *name, unsigned *remo
     (*removed)++;
 }
 
-static int
-sweep_disk(struct repo *repo, const char *dir, const struct names *points,
-           unsigned *removed, struct err *err)
+/* A backup that the catalog knows keeps its files even when its point is gone: a folder
+ * that was lost or not mounted must not cost the data as well.  So does a job without an
+ * end: recovery could not decide on it. */
+static bool
+is_known(const struct vm_sweep *s, uint32_t seq, const char *path)
 {
+    struct cat_backup row = {0};
+    struct err err = ERR_INIT;
+    bool known;
+
+    if (cat_backup_by_seq(s->env->catalog, s->vm, s->repository_id, seq, &row, &err) < 0)
+        return err.class != ERR_NOT_FOUND;
+    known = strcmp(row.state, "failed") != 0 && strcmp(row.state, "cancelled") != 0;
+    if (known && strcmp(row.state, "completed") == 0)
+        log_error("sweep: backup '%s' has lost its point, '%s' is kept: bring the file "
+                  "back, or delete the backup",
+                  row.backup_id, path);
+    cat_backup_done(&row);
+    return known;
+}
+
+static int
+sweep_disk(const struct vm_sweep *s, const char *dir, const struct names *points,
+           struct err *err)
+{
+    struct repo *repo = s->repo;
     struct names files = {0};
     struct err ignored = ERR_INIT;
     int r = repo_list(repo, dir, collect, &files, err);
@@ -86,8 +117,9 @@ sweep_disk(struct repo *repo, const char *dir, const struct names *points,
     for (size_t i = 0; r >= 0 && i < files.n; i++) {
         uint32_t seq;
 
-        if (file_seq(files.v[i], &seq) && !has_point(points, seq))
-            remove_file(repo, dir, files.v[i], removed);
+        if (file_seq(files.v[i], &seq) && !has_point(points, seq) &&
+            !is_known(s, seq, files.v[i]))
+            remove_file(repo, dir, files.v[i], s->removed);
     }
     names_done(&files);
     /* Only an empty one goes. */
@@ -97,24 +129,25 @@ sweep_disk(struct repo *repo, const char *dir, const struct names *points,
 }
 
 static int
-sweep_vm(struct repo *repo, const char *vm, unsigned *removed, struct err *err)
+sweep_vm(const struct vm_sweep *s, struct err *err)
 {
-    CLEANUP_FREE char *points_dir = xasprintf("vms/%s/points", vm);
-    CLEANUP_FREE char *disks_dir = xasprintf("vms/%s/disks", vm);
+    CLEANUP_FREE char *points_dir = xasprintf("vms/%s/points", s->vm);
+    CLEANUP_FREE char *disks_dir = xasprintf("vms/%s/disks", s->vm);
+    struct repo *repo = s->repo;
     struct names points = {0}, disks = {0};
     int r = repo_list(repo, points_dir, collect, &points, err);
 
     for (size_t i = 0; r >= 0 && i < points.n; i++)
         if (strlen(points.v[i]) > 4 &&
             strcmp(points.v[i] + strlen(points.v[i]) - 4, ".tmp") == 0)
-            remove_file(repo, points_dir, points.v[i], removed);
+            remove_file(repo, points_dir, points.v[i], s->removed);
     if (r >= 0)
         r = repo_list(repo, disks_dir, collect, &disks, err);
     for (size_t i = 0; r >= 0 && i < disks.n; i++) {
         CLEANUP_FREE char *dir = xasprintf("%s/%s", disks_dir, disks.v[i]);
 
         if (uuid_is_valid(disks.v[i]))
-            r = sweep_disk(repo, dir, &points, removed, err);
+            r = sweep_disk(s, dir, &points, err);
     }
     names_done(&points);
     names_done(&disks);
@@ -122,7 +155,8 @@ sweep_vm(struct repo *repo, const char *vm, unsigned *removed, struct err *err)
 }
 
 static void
-sweep_repository(struct repo *repo, unsigned *removed)
+sweep_repository(struct job_env *env, const char *id, struct repo *repo,
+                 unsigned *removed)
 {
     struct names vms = {0};
     struct err err = ERR_INIT;
@@ -130,9 +164,14 @@ sweep_repository(struct repo *repo, unsigned *removed)
     if (repo_list(repo, "vms", collect, &vms, &err) < 0)
         log_error("sweep of '%s': %s", repo_folder(repo), err.msg);
     for (size_t i = 0; err.class == 0 && i < vms.n; i++) {
+        struct vm_sweep s = {.env = env,
+                             .repository_id = id,
+                             .repo = repo,
+                             .vm = vms.v[i],
+                             .removed = removed};
         struct err e = ERR_INIT;
 
-        if (uuid_is_valid(vms.v[i]) && sweep_vm(repo, vms.v[i], removed, &e) < 0)
+        if (uuid_is_valid(vms.v[i]) && sweep_vm(&s, &e) < 0)
             log_error("sweep of VM '%s' in '%s': %s", vms.v[i], repo_folder(repo), e.msg);
     }
     names_done(&vms);
@@ -155,7 +194,7 @@ sweep_all(struct job_env *env, unsigned *ret_removed)
         struct repo *repo;
 
         if (repo_set_get(env, list.v[i].id, &repo, &e) >= 0)
-            sweep_repository(repo, ret_removed);
+            sweep_repository(env, list.v[i].id, repo, ret_removed);
     }
     cat_repositories_done(&list);
 }

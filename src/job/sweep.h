@@ -1,4 +1,5 @@
-/* job/sweep.h - removes files of a repository that belong to no job and no point.
+/* job/sweep.h - removes files of a repository that belong to no job, no point
+ * and no backup of the catalog.
  * Layer 3. Blocking.  At start only, when no job runs.  A listing that fails ends the
  * sweep of that VM: a failed listing must never be taken for an empty one. */
 #ifndef SENDENSE_JOB_SWEEP_H

@@ -10,6 +10,7 @@
 #include "catalog/cat_verify.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+#include "job/outcome.h"
 #include "job/stored.h"
 
 /* Everything here belongs to the job's thread. */
@@ -21,6 +22,7 @@ struct verify_job {
     struct joblog *log;
     char *bad_ranges; /* JSON text */
     bool direct;
+    struct err why; /* of the end; class 0 = verified */
 };
 
 static void
@@ -73,8 +75,10 @@ run(struct verify_job *j, struct err *err)
 
 /* Result of the job, verdict on the backup, and the event, together. */
 static int
-store_outcome(struct verify_job *j, const struct err *why, struct err *err)
+store_outcome(void *arg, struct err *err)
 {
+    struct verify_job *j = arg;
+    const struct err *why = &j->why;
     CLEANUP_TX struct catalog_tx tx = {0};
     bool ok = why->class == 0, damaged = why->class == ERR_CORRUPT;
     bool cancelled = why->class == ERR_CANCELLED;
@@ -117,20 +121,21 @@ static void *
 verify_thread(void *arg)
 {
     struct verify_job *j = arg;
-    struct err why = ERR_INIT, err = ERR_INIT;
+    struct err err = ERR_INIT;
     struct progress_view view;
 
     joblog_line(j->log, LOG_LEVEL_INFO, "verification of backup '%s'",
                 j->stored.row.backup_id);
-    run(j, &why);
-    joblog_line(j->log, why.class ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s",
-                why.class ? why.msg : "verified");
+    if (run(j, &j->why) < 0)
+        outcome_name_interruption(j->live, "verifying", &j->why);
+    joblog_line(j->log, j->why.class ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s",
+                j->why.class ? j->why.msg : "verified");
     live_view(j->live, &view);
     if (cat_verify_set_progress(j->env->catalog, j->id, view.bytes.total, view.bytes.done,
                                 &err) < 0)
         joblog_line(j->log, LOG_LEVEL_WARN, "store the progress: %s, ignoring", err.msg);
     err_clear(&err);
-    if (store_outcome(j, &why, &err) < 0)
+    if (outcome_retry(j->live, j->log, store_outcome, j, &err) < 0)
         joblog_line(j->log, LOG_LEVEL_ERROR,
                     "the outcome could not be stored: %s; the next start settles it",
                     err.msg);

@@ -6,13 +6,14 @@
 #include "base/mem.h"
 #include "job/worker_run.h"
 
-/* A layer that is gone, or that qemu refuses, is damage like any other. */
+/* A layer that is gone, or that cannot be opened, is damage like any other.  A qemu-nbd
+ * that does not start for want of something else says nothing about the backup. */
 static int
 cannot_open(const struct verify_disk *d, struct err *err)
 {
-    if (err->class == ERR_NOT_FOUND || err->class == ERR_CORRUPT ||
-        strcmp(err->code, "export_failed") == 0 ||
-        strcmp(err->code, "export_mismatch") == 0) {
+    bool gone = err->class == ERR_NOT_FOUND && strcmp(err->code, "qemu_nbd_missing") != 0;
+
+    if (gone || err->class == ERR_CORRUPT || strcmp(err->code, "export_mismatch") == 0) {
         err->class = ERR_CORRUPT;
         err_recode(err, "verification_failed");
     }

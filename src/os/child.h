@@ -80,8 +80,9 @@ int child_stop(struct child *c, unsigned grace_ms, struct child_exit *ret,
 void child_free(struct child *c); /* NULL ok; kills and reaps what still runs */
 
 /* Runs a short command to its end: stdout and stderr collected (each to the cap of its
- * buf, the rest discarded; @out may be NULL).  Non-zero exit = ERR_IO with the last line
- * of stderr in the message.  ERR_TIMEOUT; as child_spawn() otherwise. */
+ * buf, the rest discarded; @out may be NULL).  Non-zero exit = ERR_IO "program_failed"
+ * with the last line of stderr in the message.  ERR_TIMEOUT; as child_spawn() otherwise.
+ */
 int child_run(const char *const *argv, const int *keep_fds, unsigned n_keep_fds,
               unsigned timeout_ms, struct buf *out, struct err *err);
 

@@ -172,10 +172,10 @@ child_run(const char *const *argv, const int *keep_fds, unsigned n_keep_fds,
     if (r < 0)
         return err_prefix(err, "'%s'", argv[0]);
     if (ex.signaled)
-        return err_set(err, ERR_IO, NULL, "'%s' was killed by signal %d: %s", argv[0],
-                       ex.value, last_line(&tail));
+        return err_set(err, ERR_IO, "program_failed", "'%s' was killed by signal %d: %s",
+                       argv[0], ex.value, last_line(&tail));
     if (ex.value != 0)
-        return err_set(err, ERR_IO, NULL, "'%s' exited %d: %s", argv[0], ex.value,
-                       last_line(&tail));
+        return err_set(err, ERR_IO, "program_failed", "'%s' exited %d: %s", argv[0],
+                       ex.value, last_line(&tail));
     return 0;
 }

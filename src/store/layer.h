@@ -31,7 +31,8 @@ int layer_check_chain(struct repo *r, const char *locator, uint64_t size_bytes,
                       struct err *err);
 
 /* Exports through the engine.  The spec's path, format, read_only and lock_fd are filled
- * in. */
+ * in.  Errors as export_start(); of a layer that no qemu can open ERR_CORRUPT
+ * "layer_unreadable" (read-only exports). */
 int layer_export_rw(struct repo *r, const char *locator, const struct export_spec *spec,
                     struct export **ret, struct err *err);
 int layer_export_ro(struct repo *r, const char *locator, const struct export_spec *spec,

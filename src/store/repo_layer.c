@@ -197,6 +197,23 @@ local_sync_layer(struct repo *r, const char *locator, struct err *err)
     return 0;
 }
 
+/* qemu-nbd may fail for want of a descriptor or of room for its socket: only when the
+ * image does not open by itself either is the image to blame. */
+static void
+blame_layer(const char *path, struct err *err)
+{
+    const char *argv[] = {qemu_img, "info", "-f", "qcow2", "--", path, NULL};
+    struct err why = ERR_INIT;
+
+    if (strcmp(err->code, "export_failed") != 0)
+        return;
+    if (child_run(argv, NULL, 0, QEMU_IMG_TIMEOUT_MS, NULL, &why) >= 0 ||
+        strcmp(why.code, "program_failed") != 0)
+        return;
+    err_clear(err);
+    err_set(err, ERR_CORRUPT, "layer_unreadable", "%s", why.msg);
+}
+
 static int
 export_layer(struct repo *r, const char *locator, const struct export_spec *wish,
              bool read_only, struct export **ret, struct err *err)
@@ -213,7 +230,11 @@ export_layer(struct repo *r, const char *locator, const struct export_spec *wish
     spec.format = "qcow2";
     spec.read_only = read_only;
     spec.lock_fd = read_only ? 0 : r->lock_fd;
-    return export_start(&spec, ret, err);
+    if (export_start(&spec, ret, err) >= 0)
+        return 0;
+    if (read_only)
+        blame_layer(path, err);
+    return err->class;
 }
 
 int

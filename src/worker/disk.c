@@ -56,7 +56,16 @@ check_image(const struct task *t, const struct worker_spec_disk *d, struct run *
     *ret_size = nbd_conn_info(c)->size_bytes;
     if (*ret_size < d->size_bytes)
         findings_add(&run->findings, *ret_size, d->size_bytes - *ret_size, BAD_MISSING);
-    return allocation_check(c, d, verify, &run->findings, &run->pulse, err);
+    if (allocation_check(c, d, verify, &run->findings, &run->pulse, err) >= 0)
+        return 0;
+    if (err->class != ERR_IO || strcmp(err->code, "nbd_io") != 0)
+        return err->class;
+    /* The image's own tables cannot be read: qemu-nbd lives, and answered with an error.
+     */
+    pulse_warn(&run->pulse, err);
+    findings_add(&run->findings, 0, d->size_bytes, BAD_READ_ERROR);
+    err_clear(err);
+    return 0;
 }
 
 /* A damaged manifest is a finding about the whole disk; the blocks are compared all the

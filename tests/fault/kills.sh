@@ -23,6 +23,13 @@ at_backup() {
     stop_daemon node
     start_node
     start_hub
+    case $1 in
+    # From the rename of the point on the backup exists: it may not be undone.
+    hub.point_renamed | hub.point_durable | hub.catalog_committed)
+        until_true "$wait_s" job_is_over "$id"
+        [ "$(job_state "$id")" = completed ] || problem "I1: the committed job is $(job_state "$id")"
+        ;;
+    esac
     check_all "$id"
 }
 
@@ -49,8 +56,11 @@ at_restore() {
     [ -e "$work/cut.raw.part" ] && problem 'I4: a half-restored file is left'
     if [ -e "$work/cut.raw" ]; then
         cmp "$work/cut.raw" "$work/disk0" >/dev/null || problem 'I1: a restored file has its final name but not its bytes'
-        rm -f "$work/cut.raw"
+        [ "$(sql 'SELECT state FROM restore_jobs ORDER BY created_us DESC LIMIT 1')" = completed ] || problem 'the whole file is there, but the restore is not completed'
+    else
+        restore "$first_backup" 2000 "$work/cut.raw" || problem 'I5: the same restore cannot be done again'
     fi
+    rm -f "$work/cut.raw"
     [ "$(sql "SELECT count(*) FROM restore_jobs WHERE state IN ('pending', 'running')")" = 0 ] || problem 'I3: a restore without an end'
     check_all ''
 }
