@@ -13,7 +13,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#define XML_DEPTH_MAX 64
+/* A disk with many snapshots names its parents one inside another. */
+#define XML_DEPTH_MAX 200
 
 struct xml_doc;
 struct xml_node; /* an element; owned by its document */
