@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "vim/devices.h"
 #include "vim/soap.h"
 
 /* Reads the whole tree the way that decoders do. */
@@ -14,6 +15,8 @@ walk(const struct xml_node *e)
         CLEANUP_FREE char *text = xml_text(e);
         CLEANUP_FREE char *type = xml_type(e);
         struct moref m;
+        CLEANUP_VIM_DEVICES struct vim_devices d = {0};
+        struct err err = ERR_INIT;
         uint64_t n;
         bool b;
 
@@ -22,6 +25,10 @@ walk(const struct xml_node *e)
             MUST(m.type[0] && m.value[0]);
         (void)xml_u64(e, &n);
         (void)xml_bool(e, &b);
+        if (strcmp(xml_name(e), "val") == 0 && vim_devices_decode(e, &d, &err) < 0)
+            MUST(err.class == ERR_PROTOCOL);
+        for (size_t i = 0; i < d.n_disks; i++)
+            MUST(d.disks[i].capacity_bytes > 0 && d.disks[i].base_file);
         walk(xml_child(e, NULL));
     }
 }
