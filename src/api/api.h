@@ -15,10 +15,11 @@ struct api {
     struct job_env *env;
     atomic_bool settled; /* recovery is done: what needs a token is answered */
     atomic_bool ready;   /* readyz: settled, and not stopping */
-    /* under versions_lock: what GET /version last heard of the node */
+    /* under versions_lock: what GET /version last heard of a node, and when */
     pthread_mutex_t versions_lock;
-    json_t *node_versions;
+    json_t *node_versions; /* NULL = no node answered */
     uint64_t node_versions_ns;
+    bool versions_asked; /* somebody asks the nodes now */
 };
 
 extern const struct http_route api_routes[];

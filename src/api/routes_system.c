@@ -7,8 +7,10 @@
 #include "base/timeutil.h"
 #include "base/version.h"
 #include "catalog/cat_node.h"
+#include "catalog/cat_repository.h"
 #include "job/node_client.h"
 #include "job/nodes.h"
+#include "job/repo_set.h"
 
 #define VERSIONS_KEPT_NS (30 * NS_PER_S)
 #define NODES_MAX 64u
@@ -20,6 +22,28 @@ api_health(struct http_call *call, void *app, struct http_reply *reply, struct e
     return 0;
 }
 
+/* Without names or paths: the answer is open to all. */
+static int
+check_repositories(struct api *a, struct err *err)
+{
+    struct cat_repositories list = {0};
+    struct cat_page page = {.limit = CATALOG_PAGE_MAX};
+    uint64_t total, free_bytes;
+
+    if (cat_repository_list(a->env->catalog, &page, &list, err) < 0) {
+        err_clear(err);
+        return err_set(err, ERR_UNAVAILABLE, "not_ready", "the catalog does not answer");
+    }
+    for (size_t i = 0; i < list.n && err->class == 0; i++)
+        if (repo_set_space(a->env, list.v[i].id, &total, &free_bytes, err) < 0) {
+            err_clear(err);
+            err_set(err, ERR_UNAVAILABLE, "not_ready",
+                    "a repository is unavailable: `sendense repo ls` says which and why");
+        }
+    cat_repositories_done(&list);
+    return err->class;
+}
+
 int
 api_ready(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
 {
@@ -27,7 +51,9 @@ api_ready(struct http_call *call, void *app, struct http_reply *reply, struct er
 
     if (!atomic_load(&a->ready))
         return err_set(err, ERR_UNAVAILABLE, "not_ready",
-                       "the hub is settling what an earlier run left");
+                       "the hub is settling what an earlier run left, or stopping");
+    if (check_repositories(a, err) < 0)
+        return err->class;
     reply->json = json_pack("{s:s}", "status", "ready");
     return 0;
 }
@@ -39,41 +65,60 @@ program(const char *version, const char *commit, const char *build_id)
                      build_id);
 }
 
+/* NULL when the node does not answer. */
 static json_t *
-ask_node(struct api *a, const struct cat_node *n)
+ask_node(struct api *a, const char *node_id)
 {
     CLEANUP_NODE_CLIENT struct node_client *client = NULL;
     CLEANUP_NODE_VERSION struct node_version v = {0};
     struct err err = ERR_INIT;
-    json_t *o = json_pack("{s:s, s:s}", "id", n->id, "name", n->name);
 
-    if (nodes_connect(a->env, n->id, &client, &err) < 0 ||
-        node_client_version(client, &v, &err) < 0) {
-        put_str(o, "status", "offline");
-        return o;
-    }
-    put_str(o, "status", "online");
-    json_object_set_new(o, "node",
-                        program(v.node.version, v.node.commit, v.node.build_id));
-    json_object_set_new(o, "client",
-                        program(v.client.version, v.client.commit, v.client.build_id));
-    return o;
+    if (nodes_connect(a->env, node_id, &client, &err) < 0 ||
+        node_client_version(client, &v, &err) < 0)
+        return NULL;
+    return json_pack("{s:o, s:o}", "node",
+                     program(v.node.version, v.node.commit, v.node.build_id), "client",
+                     program(v.client.version, v.client.commit, v.client.build_id));
 }
 
+/* Of the first node that answers. */
 static json_t *
 ask_nodes(struct api *a)
 {
     struct cat_nodes list = {0};
     struct cat_page page = {.limit = NODES_MAX};
     struct err err = ERR_INIT;
-    json_t *out = json_array();
+    json_t *out = NULL;
 
     if (cat_node_list(a->env->catalog, &page, &list, &err) < 0)
-        return out;
-    for (size_t i = 0; i < list.n; i++)
-        json_array_append_new(out, ask_node(a, &list.v[i]));
+        return NULL;
+    for (size_t i = 0; !out && i < list.n; i++)
+        out = ask_node(a, list.v[i].id);
     cat_nodes_done(&list);
     return out;
+}
+
+/* Open to all, so what a node says is kept a while, and one caller asks for all: nobody
+ * can make the hub knock at its nodes, or wait for one that hangs behind others. */
+static void
+refresh_versions(struct api *a)
+{
+    json_t *fresh;
+
+    {
+        LOCK_SCOPE(&a->versions_lock);
+        if (a->versions_asked ||
+            (a->node_versions_ns != 0 &&
+             time_mono_ns() - a->node_versions_ns < VERSIONS_KEPT_NS))
+            return;
+        a->versions_asked = true;
+    }
+    fresh = ask_nodes(a);
+    LOCK_SCOPE(&a->versions_lock);
+    json_decref(a->node_versions);
+    a->node_versions = fresh;
+    a->node_versions_ns = time_mono_ns();
+    a->versions_asked = false;
 }
 
 static void
@@ -84,26 +129,17 @@ copy_member(json_t *to, const json_t *from, const char *key)
     json_object_set_new(to, key, v ? json_deep_copy(v) : json_null());
 }
 
-/* Open to all, so what the nodes say is kept a while: nobody can make the hub knock at
- * them. */
 int
 api_version(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
 {
     struct api *a = app;
-    json_t *first;
-    LOCK_SCOPE(&a->versions_lock);
 
-    if (!a->node_versions || time_mono_ns() - a->node_versions_ns > VERSIONS_KEPT_NS) {
-        json_decref(a->node_versions);
-        a->node_versions = ask_nodes(a);
-        a->node_versions_ns = time_mono_ns();
-    }
+    refresh_versions(a);
+    LOCK_SCOPE(&a->versions_lock);
     reply->json = json_object();
     json_object_set_new(reply->json, "hub",
                         program(version_string, version_commit, version_build_id()));
-    first = json_array_get(a->node_versions, 0);
-    copy_member(reply->json, first, "node");
-    copy_member(reply->json, first, "client");
-    json_object_set_new(reply->json, "nodes", json_deep_copy(a->node_versions));
+    copy_member(reply->json, a->node_versions, "node");
+    copy_member(reply->json, a->node_versions, "client");
     return 0;
 }

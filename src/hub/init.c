@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/scope.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "catalog/cat_node.h"
@@ -10,6 +11,7 @@
 #include "hub/env.h"
 #include "job/nodes.h"
 #include "job/repo_set.h"
+#include "model/naming.h"
 
 #define NODE_URL_DEFAULT "http://127.0.0.1:8081"
 #define SECRET_MAX 4096u
@@ -112,6 +114,15 @@ hub_init(const struct hub_options *o)
     return r < 0 ? 1 : 0;
 }
 
+static int
+check_token(const struct hub_options *o, struct err *err)
+{
+    if (scope_rank(o->scope) < 0)
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "--scope is read, operate, restore or admin");
+    return naming_name_check(o->name, "--name", err);
+}
+
 int
 hub_token_create(const struct hub_options *o)
 {
@@ -121,6 +132,10 @@ hub_token_create(const struct hub_options *o)
     struct data_dir d;
     int r;
 
+    if (check_token(o, &err) < 0) {
+        fprintf(stderr, HUB_PROG ": token create: %s\n", err.msg);
+        return 2;
+    }
     data_dir_init(&d, o->data);
     r = catalog_open(d.catalog, false, &c, &err);
     if (r >= 0)

@@ -23,17 +23,17 @@ targets_done(struct targets *t)
 int
 targets_uri_check(const char *uri, const char *what, struct err *err)
 {
-    static const char *const schemes[] = {"nbd://", "nbds://", "nbd+unix://",
-                                          "nbds+unix://"};
+    /* No nbds://: the engine speaks no TLS, so such a source would never open. */
+    static const char *const schemes[] = {"nbd://", "nbd+unix://"};
     size_t n = strnlen(uri, TARGETS_URI_MAX + 1);
-    bool known = false;
+    const char *authority = NULL;
 
     for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
-        known = known || strncmp(uri, schemes[i], strlen(schemes[i])) == 0;
-    if (!known)
+        if (strncmp(uri, schemes[i], strlen(schemes[i])) == 0)
+            authority = uri + strlen(schemes[i]);
+    if (!authority)
         return err_set(err, ERR_INVALID, "invalid_uri",
-                       "%s must start with nbd://, nbds://, nbd+unix:// or nbds+unix://",
-                       what);
+                       "%s must start with nbd:// or nbd+unix://", what);
     if (n > TARGETS_URI_MAX)
         return err_set(err, ERR_INVALID, "invalid_uri", "%s is longer than %u bytes",
                        what, TARGETS_URI_MAX);
@@ -42,6 +42,11 @@ targets_uri_check(const char *uri, const char *what, struct err *err)
             return err_set(err, ERR_INVALID, "invalid_uri",
                            "%s: write byte %zu as %%%02X, only visible ASCII is allowed",
                            what, i, (unsigned)(unsigned char)uri[i]);
+    /* URIs are stored, logged and shown, so none may hold a secret. */
+    if (memchr(authority, '@', strcspn(authority, "/?#")))
+        return err_set(err, ERR_INVALID, "invalid_uri",
+                       "%s: leave out the user or password before the '@' of the host",
+                       what);
     return 0;
 }
 

@@ -34,8 +34,9 @@ char *targets_build(const struct targets *t);
 const char *targets_find(const struct targets *t, uint32_t key); /* uri or NULL */
 void targets_done(struct targets *t);
 
-/* An NBD URI that we accept: nbd://, nbds://, nbd+unix:// or nbds+unix://, at most 2,048
- * bytes, visible ASCII only.  ERR_INVALID "invalid_uri"; @what names the field. */
+/* An NBD URI that we accept: nbd:// or nbd+unix://, at most 2,048 bytes, visible ASCII
+ * only, no user or password.  ERR_INVALID "invalid_uri"; @what names the field; no
+ * message repeats the URI. */
 int targets_uri_check(const char *uri, const char *what, struct err *err);
 
 #endif

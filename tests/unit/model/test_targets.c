@@ -36,9 +36,9 @@ test_comma(void **state)
     struct err err = ERR_INIT;
 
     targets_add(&t, 1, "nbd+unix:///?socket=/a,b");
-    targets_add(&t, 0, "nbds://h/,");
+    targets_add(&t, 0, "nbd://h/,");
     s = targets_build(&t);
-    assert_string_equal(s, "1:nbd+unix:///?socket=/a%2Cb,0:nbds://h/%2C");
+    assert_string_equal(s, "1:nbd+unix:///?socket=/a%2Cb,0:nbd://h/%2C");
     assert_int_equal(targets_parse(s, &back, &err), 0);
     assert_int_equal(back.n, 2);
     assert_string_equal(back.items[0].uri, "nbd+unix:///?socket=/a%2Cb");
@@ -68,6 +68,13 @@ test_refused(void **state)
         "2000:nbd://a/b\n",
         "2000:nbd://a/\xc3\xbc",
         "2000:vsock://1/",
+        "2000:nbds://a/b",
+        "2000:nbds+unix:///?socket=/a",
+        "2000:nbd://user@a/b",
+        "2000:nbd://user:secretpw@127.0.0.1:1/x",
+        "2000:nbd://user:secretpw@127.0.0.1",
+        "2000:nbd://user:secretpw@h?x=/",
+        "2000:nbd+unix://user:secretpw@/?socket=/a",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -78,7 +85,24 @@ test_refused(void **state)
             fail_msg("'%s' was taken", bad[i]);
         assert_string_equal(err.code, "invalid_targets");
         assert_null(t.items);
+        assert_null(strstr(err.msg, "secretpw"));
     }
+}
+
+/* An '@' is a user's only where a host may stand. */
+static void
+test_at_sign(void **state)
+{
+    struct err err = ERR_INIT;
+
+    assert_int_equal(targets_uri_check("nbd://h:1/a@b", "source", &err), 0);
+    assert_int_equal(targets_uri_check("nbd://h?x=a@b", "source", &err), 0);
+    assert_int_equal(targets_uri_check("nbd+unix:///?socket=/a@b", "source", &err), 0);
+    assert_int_equal(targets_uri_check("nbd://u:secretpw@h/a", "source", &err),
+                     ERR_INVALID);
+    assert_string_equal(err.code, "invalid_uri");
+    assert_non_null(strstr(err.msg, "source"));
+    assert_null(strstr(err.msg, "secretpw"));
 }
 
 static void
@@ -112,9 +136,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_comma),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_parse),   cmocka_unit_test(test_comma),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_at_sign),
         cmocka_unit_test(test_limits),
     };
 
