@@ -111,13 +111,16 @@ cat_backup_set_verification(struct catalog *c, const char *job_id,
 
     if (stmt_open(
             &s, c,
-            "UPDATE backup_jobs SET verification = ?, readback = ?, verified_us = ? "
+            "UPDATE backup_jobs SET verification = ?, readback = ?, verified_us = ?, "
+            "error_code = CASE WHEN state = 'completed' AND ? = 'verified' THEN NULL "
+            "ELSE error_code END "
             "WHERE job_id = ?",
             err) < 0)
         return err->class;
     bind_text(&s, v->verification);
     bind_text(&s, v->readback);
     bind_opt(&s, v->verified_us);
+    bind_text(&s, v->verification);
     bind_text(&s, job_id);
     return stmt_exec_one(&s, "backup_not_found", "backup");
 }

@@ -37,7 +37,8 @@ struct cat_finish {
 int cat_backup_finish(struct catalog *c, const char *job_id, const struct cat_finish *f,
                       struct err *err);
 
-/* In any state: verification goes on after completion. */
+/* In any state: verification goes on after completion.  The error of a completed backup
+ * (an import found it damaged) is over when it is `verified`. */
 struct cat_verification {
     const char *verification;
     const char *readback; /* NULL = not read back */

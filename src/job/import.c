@@ -6,10 +6,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/timeutil.h"
 #include "catalog/cat_backup.h"
 #include "catalog/cat_vm.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+#include "job/point_check.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
 #include "store/repo.h"
@@ -43,14 +45,15 @@ by_name(const void *a, const void *b)
 }
 
 static void
-refuse(struct import *im, const char *file, const struct err *why)
+refuse(struct import *im, const char *file, bool damaged, const struct err *why)
 {
     struct import_report *r = im->report;
 
     log_error("import: '%s': %s", file, why->msg);
     r->refused = xreallocarray(r->refused, r->n_refused + 1, sizeof *r->refused);
-    r->refused[r->n_refused++] =
-        (struct import_refused){.file = xstrdup(file), .message = xstrdup(why->msg)};
+    r->refused[r->n_refused++] = (struct import_refused){
+        .file = xstrdup(file), .message = xstrdup(why->msg), .damaged = damaged};
+    r->n_damaged += damaged;
 }
 
 static int
@@ -122,8 +125,24 @@ fill_disk(const struct point *p, size_t i, struct roots *roots, struct cat_backu
                   .stored = s->bytes.stored}};
 }
 
+/* A backup that was completed and is damaged now, as a verification would have marked it.
+ */
+static void
+mark_damaged(struct cat_backup *row, uint32_t disk, const struct err *why)
+{
+    row->verification = verification_to_str(VERIFICATION_FAILED);
+    row->readback = NULL;
+    row->verified_us = time_utc_us();
+    row->error_code = why->code;
+    row->error_phase = "importing";
+    row->error_disk = disk;
+    row->error_message = why->msg;
+}
+
+/* @damage of class 0: none; else it is about disk @bad_disk. */
 static int
-insert_backup(struct import *im, const struct point *p, struct err *err)
+insert_backup(struct import *im, const struct point *p, uint32_t bad_disk,
+              const struct err *damage, struct err *err)
 {
     CLEANUP_FREE struct cat_backup_disk *disks = xcalloc(p->n_disks, sizeof *disks);
     CLEANUP_FREE struct roots *roots = xcalloc(p->n_disks, sizeof *roots);
@@ -153,24 +172,51 @@ insert_backup(struct import *im, const struct point *p, struct err *err)
 
     for (size_t i = 0; i < p->n_disks; i++)
         fill_disk(p, i, &roots[i], &disks[i]);
+    if (damage->class != 0)
+        mark_damaged(&row, bad_disk, damage);
     return cat_backup_insert(im->env->catalog, &row, err);
 }
 
-/* 1 = imported, 0 = known already. */
 static int
-import_point(struct import *im, const char *name, struct err *err)
+tell_damage(struct import *im, const struct point *p, const struct err *damage,
+            struct err *err)
 {
-    CLEANUP_TX struct catalog_tx tx = {0};
-    CLEANUP_POINT struct point p = {0};
-    CLEANUP_FREE char *expected = NULL;
-    struct cat_backup known = {0};
+    struct cat_event e = {.severity = "error",
+                          .type = "verification.failed",
+                          .code = damage->code,
+                          .message = damage->msg,
+                          .job_id = p->job_id,
+                          .backup_id = p->backup_id,
+                          .vm_id = p->vm_uuid};
 
-    if (point_files_read(im->repo, name, &p, err) < 0)
+    return damage->class == 0 ? 0 : bus_emit(im->env, &e, err);
+}
+
+static int
+read_point(struct import *im, const char *name, struct point *ret, struct err *err)
+{
+    CLEANUP_FREE char *expected = NULL;
+
+    if (point_files_read(im->repo, name, ret, err) < 0)
         return err->class;
-    expected = point_files_name(p.vm_uuid, p.seq);
+    expected = point_files_name(ret->vm_uuid, ret->seq);
     if (strcmp(expected, name) != 0)
         return err_set(err, ERR_CORRUPT, "point_corrupt",
                        "the point says that it belongs at '%s'", expected);
+    return 0;
+}
+
+/* 1 = imported, as damaged when *ret_damage has a class; 0 = known already. */
+static int
+import_point(struct import *im, const char *name, struct err *ret_damage, struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+    CLEANUP_POINT struct point p = {0};
+    struct cat_backup known = {0};
+    uint32_t bad_disk = 0;
+
+    if (read_point(im, name, &p, err) < 0)
+        return err->class;
     if (cat_backup_get_by_job(im->env->catalog, p.job_id, &known, err) >= 0) {
         cat_backup_done(&known);
         return 0;
@@ -178,10 +224,34 @@ import_point(struct import *im, const char *name, struct err *err)
     if (err->class != ERR_NOT_FOUND)
         return err->class;
     err_clear(err);
-    if (catalog_tx_begin(im->env->catalog, &tx, err) < 0 || ensure_vm(im, &p, err) < 0 ||
-        insert_backup(im, &p, err) < 0 || catalog_tx_commit(&tx, err) < 0)
+    if (point_check_files(im->repo, &p, &bad_disk, ret_damage) < 0 &&
+        ret_damage->class != ERR_CORRUPT) {
+        *err = *ret_damage;
         return err->class;
+    }
+    if (catalog_tx_begin(im->env->catalog, &tx, err) < 0 || ensure_vm(im, &p, err) < 0 ||
+        insert_backup(im, &p, bad_disk, ret_damage, err) < 0 ||
+        tell_damage(im, &p, ret_damage, err) < 0 || catalog_tx_commit(&tx, err) < 0)
+        return err->class;
+    if (ret_damage->class != 0)
+        err_prefix(ret_damage, "taken as damaged, '%s'", p.backup_id);
     return 1;
+}
+
+static void
+import_one(struct import *im, const char *name)
+{
+    struct err why = ERR_INIT, damage = ERR_INIT;
+    int r = import_point(im, name, &damage, &why);
+
+    if (r < 0)
+        refuse(im, name, false, &why);
+    else if (r == 0)
+        im->report->known++;
+    else if (damage.class != 0)
+        refuse(im, name, true, &damage);
+    else
+        im->report->imported++;
 }
 
 int
@@ -202,16 +272,10 @@ import_repository(struct job_env *env, const char *repo_id, const char *actor,
     if (im.n)
         qsort(im.names, im.n, sizeof *im.names, by_name);
     for (size_t i = 0; i < im.n; i++) {
-        struct err why = ERR_INIT;
-        int one = r < 0 ? r : import_point(&im, im.names[i], &why);
-
-        ret->found++;
-        if (one > 0)
-            ret->imported++;
-        else if (one == 0)
-            ret->known++;
-        else if (r >= 0)
-            refuse(&im, im.names[i], &why);
+        if (r >= 0) {
+            ret->found++;
+            import_one(&im, im.names[i]);
+        }
         free(im.names[i]);
     }
     free(im.names);

@@ -140,20 +140,50 @@ probe_text(const struct repo_probe *p)
     return json_line(j);
 }
 
-int
-repo_set_add(const struct job_env *env, const char *name, const char *path,
-             char ret_id[CAT_ID_SIZE], struct err *err)
+static int
+check_add(const char *name, const char *path, struct err *err)
 {
-    CLEANUP_REPO struct repo *r = NULL;
-    CLEANUP_FREE char *probe = NULL;
-    struct cat_repository row;
-
     if (naming_name_check(name, "repository name", err) < 0)
         return err->class;
     if (path[0] != '/' || strlen(path) >= REPO_PATH_SIZE - 300)
         return err_set(err, ERR_INVALID, "invalid_path",
                        "a repository's path is absolute and not overlong; got '%.200s'",
                        path);
+    return 0;
+}
+
+/* Locks it and adds the row; then the set owns *r. */
+static int
+add_open(const struct job_env *env, const char *name, struct repo **r,
+         char ret_id[CAT_ID_SIZE], struct err *err)
+{
+    CLEANUP_FREE char *probe = NULL;
+    struct cat_repository row;
+
+    if (repo_lock(*r, env->hub_uuid, 0, err) < 0)
+        return err->class;
+    probe = probe_text(repo_probed(*r));
+    row = (struct cat_repository){.name = name,
+                                  .kind = "local",
+                                  .path = repo_folder(*r),
+                                  .repository_uuid = repo_uuid(*r),
+                                  .probe = probe,
+                                  .created_us = time_utc_us()};
+    if (cat_repository_add(env->catalog, &row, ret_id, err) < 0)
+        return err->class;
+    LOCK_SCOPE(&env->repos->lock);
+    entry_locked(env->repos, ret_id)->repo = take_ptr(r);
+    return 0;
+}
+
+int
+repo_set_add(const struct job_env *env, const char *name, const char *path,
+             char ret_id[CAT_ID_SIZE], struct err *err)
+{
+    CLEANUP_REPO struct repo *r = NULL;
+
+    if (check_add(name, path, err) < 0)
+        return err->class;
     if (repo_create(path, &r, err) < 0) {
         if (strcmp(err->code, "repo_folder_not_empty") == 0) {
             err->class = ERR_INVALID;
@@ -161,20 +191,18 @@ repo_set_add(const struct job_env *env, const char *name, const char *path,
         }
         return err->class;
     }
-    if (repo_lock(r, env->hub_uuid, 0, err) < 0)
+    return add_open(env, name, &r, ret_id, err);
+}
+
+int
+repo_set_add_existing(const struct job_env *env, const char *name, const char *path,
+                      char ret_id[CAT_ID_SIZE], struct err *err)
+{
+    CLEANUP_REPO struct repo *r = NULL;
+
+    if (check_add(name, path, err) < 0 || repo_open(path, NULL, &r, err) < 0)
         return err->class;
-    probe = probe_text(repo_probed(r));
-    row = (struct cat_repository){.name = name,
-                                  .kind = "local",
-                                  .path = repo_folder(r),
-                                  .repository_uuid = repo_uuid(r),
-                                  .probe = probe,
-                                  .created_us = time_utc_us()};
-    if (cat_repository_add(env->catalog, &row, ret_id, err) < 0)
-        return err->class;
-    LOCK_SCOPE(&env->repos->lock);
-    entry_locked(env->repos, ret_id)->repo = take_ptr(&r);
-    return 0;
+    return add_open(env, name, &r, ret_id, err);
 }
 
 bool

@@ -29,6 +29,10 @@ int repo_set_get(const struct job_env *env, const char *id, struct repo **ret,
 int repo_set_add(const struct job_env *env, const char *name, const char *path,
                  char ret_id[CAT_ID_SIZE], struct err *err);
 
+/* The same of a repository that exists: nothing is created.  As repo_open(), too. */
+int repo_set_add_existing(const struct job_env *env, const char *name, const char *path,
+                          char ret_id[CAT_ID_SIZE], struct err *err);
+
 /* Of the file system that it is on; errors as repo_set_get(). */
 int repo_set_space(const struct job_env *env, const char *id, uint64_t *ret_total,
                    uint64_t *ret_free, struct err *err);
