@@ -98,6 +98,7 @@ const char *repo_folder(const struct repo *r); /* absolute, without symbolic lin
 const struct repo_probe *repo_probed(const struct repo *r); /* when it was created */
 int repo_probe(struct repo *r, struct repo_probe *ret,
                struct err *err); /* now; needs no lock */
+/* ERR_UNAVAILABLE "repository_unavailable" when the folder is not where it was opened. */
 int repo_space(struct repo *r, struct repo_space *ret, struct err *err);
 
 /* Absolute path of @name, which need not exist; existing parts are seen to be no symbolic

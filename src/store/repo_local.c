@@ -210,11 +210,32 @@ local_probe(struct repo *r, struct repo_probe *ret, struct err *err)
     return probe_folder(r->root_fd, ret, err);
 }
 
+/* Our descriptor outlives the name: a folder that was moved away, unmounted or mounted
+ * over answers as before, but qemu-nbd is given paths. */
+static int
+check_in_place(const struct repo *r, struct err *err)
+{
+    struct stat named = {0}, held;
+
+    if (stat(r->folder, &named) < 0 && errno != ENOENT)
+        return err_errno(err, errno, NULL, "look at repository '%s'", r->folder);
+    if (fstat(r->root_fd, &held) < 0)
+        return err_errno(err, errno, NULL, "look at repository '%s'", r->folder);
+    if (named.st_dev == held.st_dev && named.st_ino == held.st_ino)
+        return 0;
+    return err_set(err, ERR_UNAVAILABLE, "repository_unavailable",
+                   "the folder of the repository is not at '%s' any more: mount it, or "
+                   "move it back",
+                   r->folder);
+}
+
 static int
 local_space(struct repo *r, struct repo_space *ret, struct err *err)
 {
     struct statvfs st;
 
+    if (check_in_place(r, err) < 0)
+        return err->class;
     if (fstatvfs(r->root_fd, &st) < 0)
         return err_errno(err, errno, NULL, "space of repository '%s'", r->folder);
     ret->total_bytes = (uint64_t)st.f_blocks * st.f_frsize;

@@ -71,6 +71,26 @@ creates_adopts_opens(void **state)
 }
 
 static void
+folder_that_went_away(void **state)
+{
+    struct err err = ERR_INIT;
+    struct repo *r = fresh(*state);
+    struct repo_space space;
+    CLEANUP_FREE char *path = xstrdup(repo_folder(r));
+    CLEANUP_FREE char *away = xasprintf("%s/away", (char *)*state);
+
+    assert_ok(repo_space(r, &space, &err));
+    assert_int_equal(rename(path, away), 0);
+    assert_fails(repo_space(r, &space, &err), ERR_UNAVAILABLE, "repository_unavailable");
+    assert_int_equal(mkdir(path, 0700), 0); /* another one in its place */
+    assert_fails(repo_space(r, &space, &err), ERR_UNAVAILABLE, "repository_unavailable");
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(rename(away, path), 0);
+    assert_ok(repo_space(r, &space, &err));
+    repo_close(r);
+}
+
+static void
 foreign_folder_is_refused(void **state)
 {
     struct err err = ERR_INIT;
@@ -301,6 +321,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TMP_TEST(suite_on_local),
         TMP_TEST(creates_adopts_opens),
+        TMP_TEST(folder_that_went_away),
         TMP_TEST(foreign_folder_is_refused),
         TMP_TEST(bad_repo_file),
         TMP_TEST(second_hub_is_refused),
