@@ -5,25 +5,31 @@
 #include "base/cleanup.h"
 #include "cli/exitcode.h"
 
-/* Codes whose class would mislead: a full port range is not an unreachable hub. */
+/* Codes that say more than their class.  A hub that refuses with 503 was reached: only
+ * these are EXIT_UNREACHABLE. */
 static const struct {
     const char *code;
     enum cli_exit exit;
 } by_code[] = {
-    {"verification_failed", EXIT_VERIFY},    {"node_unreachable", EXIT_UNREACHABLE},
-    {"hub_unreachable", EXIT_UNREACHABLE},   {"no_free_port", EXIT_FAILED},
-    {"repository_unavailable", EXIT_FAILED}, {"vm_changed", EXIT_CONFLICT},
-    {"cancelled", EXIT_CANCELLED},           {"timeout", EXIT_TIMEOUT},
+    {"verification_failed", EXIT_VERIFY},
+    {"node_unreachable", EXIT_UNREACHABLE},
+    {"hub_unreachable", EXIT_UNREACHABLE},
+    {"not_ready", EXIT_UNREACHABLE},
+    {"shutting_down", EXIT_UNREACHABLE},
+    {"image_locked", EXIT_CONFLICT},
+    {"vm_changed", EXIT_CONFLICT},
+    {"cancelled", EXIT_CANCELLED},
+    {"timeout", EXIT_TIMEOUT},
 };
 
 static const struct {
     int class;
     enum cli_exit exit;
 } by_class[] = {
-    {ERR_INVALID, EXIT_USAGE},   {ERR_NOT_FOUND, EXIT_NOT_FOUND},
-    {ERR_EXISTS, EXIT_CONFLICT}, {ERR_AUTH, EXIT_AUTH},
-    {ERR_CORRUPT, EXIT_VERIFY},  {ERR_UNAVAILABLE, EXIT_UNREACHABLE},
-    {ERR_TIMEOUT, EXIT_TIMEOUT}, {ERR_CANCELLED, EXIT_CANCELLED},
+    {ERR_INVALID, EXIT_USAGE},       {ERR_NOT_FOUND, EXIT_NOT_FOUND},
+    {ERR_EXISTS, EXIT_CONFLICT},     {ERR_AUTH, EXIT_AUTH},
+    {ERR_CORRUPT, EXIT_VERIFY},      {ERR_TIMEOUT, EXIT_TIMEOUT},
+    {ERR_CANCELLED, EXIT_CANCELLED},
 };
 
 int

@@ -165,7 +165,8 @@ problem(const struct hub *h, const struct http_response *res, struct err *err)
     }
     if (!code && !detail)
         return err_set(
-            err, class == ERR_NOT_FOUND ? ERR_PROTOCOL : class, "unexpected_answer",
+            err, class == ERR_NOT_FOUND ? ERR_PROTOCOL : class,
+            class == ERR_UNAVAILABLE ? "hub_unreachable" : "unexpected_answer",
             "%s answered with HTTP status %ld and no reason; is it a Sendense hub?",
             h->url, res->status);
     if (class == ERR_AUTH && res->status == 401)
