@@ -13,13 +13,17 @@
 
 struct api {
     struct job_env *env;
-    atomic_bool settled; /* recovery is done: what needs a token is answered */
-    atomic_bool ready;   /* readyz: settled, and not stopping */
-    /* under versions_lock: what GET /version last heard of a node, and when */
-    pthread_mutex_t versions_lock;
+    atomic_bool settled;       /* recovery is done: what needs a token is answered */
+    atomic_bool ready;         /* readyz: settled, and not stopping */
+    pthread_mutex_t kept_lock; /* for all below: what is answered without a token */
+    /* what GET /version last heard of a node, and when */
     json_t *node_versions; /* NULL = no node answered */
     uint64_t node_versions_ns;
     bool versions_asked; /* somebody asks the nodes now */
+    /* what readyz last found, and until when that holds */
+    struct err ready_found;
+    uint64_t ready_until_ns;
+    uint64_t ready_asked_ns; /* since when somebody looks; 0 = nobody does */
 };
 
 extern const struct http_route api_routes[];

@@ -83,12 +83,12 @@ api_init(struct api *a, struct job_env *env)
 {
     memset(a, 0, sizeof *a);
     a->env = env;
-    pthread_mutex_init(&a->versions_lock, NULL);
+    pthread_mutex_init(&a->kept_lock, NULL);
 }
 
 void
 api_done(struct api *a)
 {
     json_decref(a->node_versions);
-    pthread_mutex_destroy(&a->versions_lock);
+    pthread_mutex_destroy(&a->kept_lock);
 }

@@ -14,6 +14,11 @@
 
 #define VERSIONS_KEPT_NS (30 * NS_PER_S)
 #define NODES_MAX 64u
+#define READY_KEPT_NS NS_PER_S
+/* Looking at a repository that another hub has locked takes seconds, and the others wait
+ * for it: callers without a token get a fifth of the time at most. */
+#define READY_KEPT_FACTOR 4
+#define READY_PATIENCE_NS (30 * NS_PER_S)
 
 int
 api_health(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
@@ -44,18 +49,49 @@ check_repositories(struct api *a, struct err *err)
     return err->class;
 }
 
+/* True when *err says how it is; else the caller is the one who looks. */
+static bool
+ready_is_known(struct api *a, struct err *err)
+{
+    uint64_t now;
+    LOCK_SCOPE(&a->kept_lock);
+
+    now = time_mono_ns();
+    if (a->ready_asked_ns == 0 && now >= a->ready_until_ns) {
+        a->ready_asked_ns = now;
+        return false;
+    }
+    if (a->ready_until_ns == 0 ||
+        (a->ready_asked_ns != 0 && now - a->ready_asked_ns > READY_PATIENCE_NS))
+        err_set(err, ERR_UNAVAILABLE, "not_ready",
+                "the catalog or a repository has not answered yet");
+    else
+        *err = a->ready_found;
+    return true;
+}
+
 int
 api_ready(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
 {
     struct api *a = app;
+    uint64_t start = time_mono_ns();
 
     if (!atomic_load(&a->ready))
         return err_set(err, ERR_UNAVAILABLE, "not_ready",
                        "the hub is settling what an earlier run left, or stopping");
-    if (check_repositories(a, err) < 0)
-        return err->class;
-    reply->json = json_pack("{s:s}", "status", "ready");
-    return 0;
+    if (!ready_is_known(a, err)) {
+        uint64_t end;
+
+        check_repositories(a, err);
+        end = time_mono_ns();
+        LOCK_SCOPE(&a->kept_lock);
+        a->ready_found = *err;
+        a->ready_until_ns = end + READY_KEPT_NS + READY_KEPT_FACTOR * (end - start);
+        a->ready_asked_ns = 0;
+    }
+    if (err->class == 0)
+        reply->json = json_pack("{s:s}", "status", "ready");
+    return err->class;
 }
 
 static json_t *
@@ -106,7 +142,7 @@ refresh_versions(struct api *a)
     json_t *fresh;
 
     {
-        LOCK_SCOPE(&a->versions_lock);
+        LOCK_SCOPE(&a->kept_lock);
         if (a->versions_asked ||
             (a->node_versions_ns != 0 &&
              time_mono_ns() - a->node_versions_ns < VERSIONS_KEPT_NS))
@@ -114,7 +150,7 @@ refresh_versions(struct api *a)
         a->versions_asked = true;
     }
     fresh = ask_nodes(a);
-    LOCK_SCOPE(&a->versions_lock);
+    LOCK_SCOPE(&a->kept_lock);
     json_decref(a->node_versions);
     a->node_versions = fresh;
     a->node_versions_ns = time_mono_ns();
@@ -135,7 +171,7 @@ api_version(struct http_call *call, void *app, struct http_reply *reply, struct 
     struct api *a = app;
 
     refresh_versions(a);
-    LOCK_SCOPE(&a->versions_lock);
+    LOCK_SCOPE(&a->kept_lock);
     reply->json = json_object();
     json_object_set_new(reply->json, "hub",
                         program(version_string, version_commit, version_build_id()));
