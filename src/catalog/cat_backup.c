@@ -224,22 +224,6 @@ cat_backup_last_completed(struct catalog *c, const char *vm_id, const char *repo
 }
 
 int
-cat_backup_running(struct catalog *c, const char *vm_id, struct cat_backup *ret,
-                   struct err *err)
-{
-    CLEANUP_STMT struct stmt s = {0};
-
-    if (stmt_open(
-            &s, c,
-            "SELECT " COLUMNS " FROM backup_jobs WHERE vm_id = ? "
-            "AND state IN ('pending', 'running') ORDER BY created_us, job_id LIMIT 1",
-            err) < 0)
-        return err->class;
-    bind_text(&s, vm_id);
-    return read_one(&s, c, ret, err);
-}
-
-int
 cat_backup_by_seq(struct catalog *c, const char *vm_id, const char *repository_id,
                   int64_t seq, struct cat_backup *ret, struct err *err)
 {

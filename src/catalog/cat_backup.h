@@ -79,9 +79,6 @@ int cat_backup_list_open(struct catalog *c, struct cat_backups *ret, struct err 
 int cat_backup_last_completed(struct catalog *c, const char *vm_id,
                               const char *repository_id, struct cat_backup *ret,
                               struct err *err);
-/* The oldest pending or running job of the VM, in any repository; ERR_NOT_FOUND. */
-int cat_backup_running(struct catalog *c, const char *vm_id, struct cat_backup *ret,
-                       struct err *err);
 /* Whatever its state; ERR_NOT_FOUND "backup_not_found". */
 int cat_backup_by_seq(struct catalog *c, const char *vm_id, const char *repository_id,
                       int64_t seq, struct cat_backup *ret, struct err *err);

@@ -113,14 +113,21 @@ cat_backup_set_verification(struct catalog *c, const char *job_id,
             &s, c,
             "UPDATE backup_jobs SET verification = ?, readback = ?, verified_us = ?, "
             "error_code = CASE WHEN state = 'completed' AND ? = 'verified' THEN NULL "
-            "ELSE error_code END "
+            "ELSE error_code END, "
+            "error_phase = CASE WHEN state = 'completed' AND ? = 'verified' THEN NULL "
+            "ELSE error_phase END, "
+            "error_disk = CASE WHEN state = 'completed' AND ? = 'verified' THEN NULL "
+            "ELSE error_disk END, "
+            "error_message = CASE WHEN state = 'completed' AND ? = 'verified' THEN NULL "
+            "ELSE error_message END "
             "WHERE job_id = ?",
             err) < 0)
         return err->class;
     bind_text(&s, v->verification);
     bind_text(&s, v->readback);
     bind_opt(&s, v->verified_us);
-    bind_text(&s, v->verification);
+    for (int i = 0; i < 4; i++)
+        bind_text(&s, v->verification);
     bind_text(&s, job_id);
     return stmt_exec_one(&s, "backup_not_found", "backup");
 }

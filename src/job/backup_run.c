@@ -114,12 +114,13 @@ finish_failed(struct backup_job *b, struct err *why)
     struct failed x = {.b = b, .f = &f, .why = why};
     struct err err = ERR_INIT;
 
-    outcome_name_interruption(b->live, b->phase, why);
-    if (why->class == ERR_CANCELLED && !live_cancelled(b->live)) {
+    if (why->class == ERR_CANCELLED && !live_cancelled(b->live) &&
+        !live_interrupted(b->live) && strcmp(b->phase, "transferring") == 0) {
         why->class = ERR_UNAVAILABLE;
         err_recode(why, "node_stopped");
         err_prefix(why, "the node ended the client, as it does when it is stopped");
     }
+    outcome_name_interruption(b->live, b->phase, why);
     if (live_cancelled(b->live)) {
         f.state = "cancelled";
         err_clear(why);

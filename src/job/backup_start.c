@@ -86,20 +86,33 @@ check_space(struct repo *repo, uint64_t need, struct err *err)
         (unsigned long long)space.free_bytes);
 }
 
+/* A job that ran when the hub ended and whose repository is away has no end until that is
+ * back, perhaps never: it must not keep the VM from being backed up elsewhere. */
+static bool
+is_stranded(const struct job_env *env, const struct cat_backup *open, const char *repo_id)
+{
+    CLEANUP_LIVE struct live_job *live = live_find(env->live, open->job_id);
+
+    return !live && strcmp(open->repository_id, repo_id) != 0;
+}
+
 static int
-check_not_running(struct job_env *env, const struct cat_vm *vm,
+check_not_running(struct job_env *env, const struct cat_vm *vm, const char *repo_id,
                   struct backup_refusal *refusal, struct err *err)
 {
-    struct cat_backup running = {0};
+    struct cat_backups open = {0};
 
-    if (cat_backup_running(env->catalog, vm->id, &running, err) < 0) {
-        if (err->class != ERR_NOT_FOUND)
-            return err->class;
-        err_clear(err);
+    if (cat_backup_list_open(env->catalog, &open, err) < 0)
+        return err->class;
+    refusal->backup_id[0] = '\0';
+    for (size_t i = 0; i < open.n; i++)
+        if (strcmp(open.v[i].vm_id, vm->id) == 0 &&
+            !is_stranded(env, &open.v[i], repo_id))
+            snprintf(refusal->backup_id, sizeof refusal->backup_id, "%s",
+                     open.v[i].backup_id);
+    cat_backups_done(&open);
+    if (refusal->backup_id[0] == '\0')
         return 0;
-    }
-    snprintf(refusal->backup_id, sizeof refusal->backup_id, "%s", running.backup_id);
-    cat_backup_done(&running);
     return err_set(err, ERR_EXISTS, "backup_running",
                    "backup '%s' of this VM is running: wait for it or cancel it",
                    refusal->backup_id);
@@ -338,7 +351,7 @@ start_locked(struct plan *p, struct node_client **node, struct live_job **ret_li
 
     LOCK_SCOPE(&start_lock);
     uuid_make(job_id);
-    if (check_not_running(p->env, p->vm, refusal, err) < 0 ||
+    if (check_not_running(p->env, p->vm, p->req->repository_id, refusal, err) < 0 ||
         next_seq(p->env, p->repo, p->vm, p->req->repository_id, &p->seq, err) < 0 ||
         go_live(p, job_id, &live, err) < 0)
         return err->class;
@@ -378,7 +391,7 @@ backup_start(struct job_env *env, const struct backup_request *req,
     if (r >= 0)
         r = repo_set_get(env, req->repository_id, &p.repo, err);
     if (r >= 0)
-        r = check_not_running(env, &vm, refusal, err);
+        r = check_not_running(env, &vm, req->repository_id, refusal, err);
     if (r >= 0)
         r = nodes_connect(env, vm.node_id, &node, err);
     if (r >= 0)

@@ -12,7 +12,9 @@
 #include "base/mem.h"
 #include "job/recover.h"
 
+/* What fails again and again is tried ever more seldom: its reason may last for days. */
 #define ROUND_MS 3000
+#define ROUND_MAX_MS 15000
 
 /* All fixed after the start. */
 struct janitor {
@@ -27,6 +29,7 @@ janitor_main(void *arg)
     struct janitor *j = arg;
     struct leftovers_how how = {.stop_fd = j->stop_fd};
     struct pollfd stop = {.fd = j->stop_fd, .events = POLLIN};
+    int pause_ms = ROUND_MS;
 
     do {
         struct recover_report report = {0};
@@ -37,7 +40,10 @@ janitor_main(void *arg)
         if (report.rolled_forward > 0 || report.interrupted > 0)
             log_info("janitor: %u jobs rolled forward, %u interrupted",
                      report.rolled_forward, report.interrupted);
-    } while (poll(&stop, 1, ROUND_MS) <= 0);
+        pause_ms = report.left == 0 ? ROUND_MS : pause_ms * 3 / 2;
+        if (pause_ms > ROUND_MAX_MS)
+            pause_ms = ROUND_MAX_MS;
+    } while (poll(&stop, 1, pause_ms) <= 0);
     return NULL;
 }
 

@@ -154,30 +154,37 @@ release_one(struct job_env *env, const struct cat_resource *r,
     return true;
 }
 
-void
+bool
 leftovers_unmake(struct job_env *env, const char *job_id, const struct leftovers_how *how)
 {
     struct cat_resources list = {0};
     struct err err = ERR_INIT;
     int failed_rank = RANK_FILES;
+    bool all = true;
 
     if (cat_resource_list_job(env->catalog, job_id, &list, &err) < 0) {
         log_error("job='%s' read its journal: %s", job_id, err.msg);
-        return;
+        return false;
     }
     qsort(list.v, list.n, sizeof *list.v, by_rank);
     for (size_t i = 0; i < list.n && !leftovers_stop_asked(how); i++) {
         int mine = rank(list.v[i].kind);
 
-        if (mine == RANK_NODE_JOB && how->not_nodes)
+        if (mine == RANK_NODE_JOB && how->not_nodes) {
+            all = false;
             continue;
+        }
         /* A process that lives may still write its file; a point that stays needs its
          * layers.  A node out of reach holds nothing up: what its client writes to is
          * gone. */
         if (mine > failed_rank)
             break;
-        if (!release_one(env, &list.v[i], how) && mine != RANK_NODE_JOB)
+        if (release_one(env, &list.v[i], how))
+            continue;
+        all = false;
+        if (mine != RANK_NODE_JOB)
             failed_rank = mine;
     }
     cat_resources_done(&list);
+    return all;
 }

@@ -15,8 +15,9 @@ struct leftovers_how {
 };
 
 /* Processes, then the point, then files; what stands on something that could not be
- * removed stays.  Entries of what stays are open still, for the next try. */
-void leftovers_unmake(struct job_env *env, const char *job_id,
+ * removed stays.  Entries of what stays are open still, for the next try.  False when any
+ * is. */
+bool leftovers_unmake(struct job_env *env, const char *job_id,
                       const struct leftovers_how *how);
 
 bool leftovers_stop_asked(const struct leftovers_how *how);

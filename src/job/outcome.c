@@ -1,5 +1,7 @@
 #include "job/outcome.h"
 
+#include <string.h>
+
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -9,6 +11,7 @@
 #include "catalog/cat_resource.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+#include "job/journal.h"
 
 #define RETRY_MS 2000u
 
@@ -18,8 +21,12 @@ release_all(const struct job_env *env, const char *job_id, struct err *err)
     struct cat_resources list = {0};
     int r = cat_resource_list_job(env->catalog, job_id, &list, err);
 
+    /* What may still run has to be ended, which is the janitor's. */
     for (size_t i = 0; r >= 0 && i < list.n; i++)
-        r = cat_resource_release(env->catalog, job_id, list.v[i].id, time_utc_us(), err);
+        if (strcmp(list.v[i].kind, RES_NODE_JOB) != 0 &&
+            strcmp(list.v[i].kind, RES_WORKER) != 0)
+            r = cat_resource_release(env->catalog, job_id, list.v[i].id, time_utc_us(),
+                                     err);
     cat_resources_done(&list);
     return r;
 }
@@ -148,6 +155,9 @@ outcome_retry(struct live_job *live, struct joblog *log,
               int (*store)(void *arg, struct err *err), void *arg, struct err *err)
 {
     while (store(arg, err) < 0) {
+        /* A row that is gone, or has an end already, will not take this one. */
+        if (err->class == ERR_NOT_FOUND || err->class == ERR_EXISTS)
+            return err->class;
         joblog_line(log, LOG_LEVEL_WARN, "store the outcome: %s, retrying", err->msg);
         if (!live_pause(live, RETRY_MS))
             return err->class;
@@ -159,10 +169,11 @@ outcome_retry(struct live_job *live, struct joblog *log,
 void
 outcome_name_interruption(const struct live_job *live, const char *phase, struct err *why)
 {
-    if (why->class != ERR_CANCELLED || !live_interrupted(live) || live_cancelled(live))
+    if (why->class != ERR_CANCELLED || live_cancelled(live))
         return;
     err_clear(why);
     err_set(why, ERR_UNAVAILABLE, "interrupted",
-            "the hub was stopped in phase %s: start it again when the hub is back",
+            "the hub, or a program of this job, was stopped in phase %s: start it again "
+            "when the hub is back",
             phase);
 }

@@ -30,13 +30,13 @@ int outcome_failed(const struct job_env *env, const struct cat_backup *row,
                    struct err *err);
 
 /* Calls @store until it succeeds: a catalog that is busy or full for a while must not
- * leave a job without an end.  Gives up, with the last error, only when the hub stops:
- * the next start settles the job. */
+ * leave a job without an end.  Gives up, with the last error, when the hub stops (the
+ * next start settles the job) and when the row is gone or has an end. */
 int outcome_retry(struct live_job *live, struct joblog *log,
                   int (*store)(void *arg, struct err *err), void *arg, struct err *err);
 
-/* A job that ended because the hub stops was not cancelled: @why becomes "interrupted".
- * Other errors are left as they are. */
+/* A job that ended because the hub stops, or somebody stopped its worker, was not
+ * cancelled by a user: @why becomes "interrupted".  Other errors are left as they are. */
 void outcome_name_interruption(const struct live_job *live, const char *phase,
                                struct err *why);
 

@@ -128,6 +128,7 @@ settle_backup(struct recovery *rec, const struct cat_backup *row)
     } else {
         /* Whether it has a point is not known: nothing of it may be touched. */
         log_error("job='%s' cannot be settled now: %s", row->job_id, err.msg);
+        rec->report->left++;
     }
 }
 
@@ -209,16 +210,20 @@ settle_restore(struct recovery *rec, const struct cat_restore *row, struct err *
     if (whole)
         f = (struct cat_finish){.state = "completed", .phase = "completed"};
     f.completed_us = time_utc_us();
-    leftovers_unmake(env, row->id, &rec->how);
+    /* The entry of the file is the proof that the target is ours: it goes last. */
+    if (!whole)
+        leftovers_unmake(env, row->id, &rec->how);
     if ((whole && cat_restore_set_progress(env->catalog, row->id, row->bytes_total,
                                            row->bytes_total, err) < 0) ||
         cat_restore_finish(env->catalog, row->id, &f, err) < 0)
         return err->class;
     tell(env, &e);
-    if (whole)
+    if (whole) {
+        leftovers_unmake(env, row->id, &rec->how);
         rec->report->rolled_forward++;
-    else
+    } else {
         rec->report->interrupted++;
+    }
     return 0;
 }
 
@@ -268,6 +273,16 @@ settle_verifies(struct recovery *rec, struct err *err)
     return r < 0 ? err->class : 0;
 }
 
+/* Entries of jobs that ran at one time lie mixed. */
+static bool
+is_first_of_its_job(const struct cat_resources *l, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(l->v[k].job_id, l->v[i].job_id) == 0)
+            return false;
+    return true;
+}
+
 /* Entries of jobs that have ended: what an undo could not remove at its time. */
 static int
 settle_leftovers(struct recovery *rec, struct err *err)
@@ -279,9 +294,9 @@ settle_leftovers(struct recovery *rec, struct err *err)
     for (size_t i = 0; i < open.n && !leftovers_stop_asked(&rec->how); i++) {
         const char *job = open.v[i].job_id;
 
-        if ((i == 0 || strcmp(job, open.v[i - 1].job_id) != 0) && !is_live(rec, job) &&
-            !job_is_open(rec->env, job))
-            leftovers_unmake(rec->env, job, &rec->how);
+        if (is_first_of_its_job(&open, i) && !is_live(rec, job) &&
+            !job_is_open(rec->env, job) && !leftovers_unmake(rec->env, job, &rec->how))
+            rec->report->left++;
     }
     cat_resources_done(&open);
     return 0;

@@ -67,21 +67,31 @@ entry_locked(struct repo_set *s, const char *id)
 
 static int
 open_and_lock(const struct job_env *env, const char *path, const char *uuid,
-              struct repo **ret, struct err *err)
+              unsigned wait_ms, struct repo **ret, struct err *err)
 {
     CLEANUP_REPO struct repo *r = NULL;
 
     if (repo_open(path, uuid, &r, err) < 0)
         return err->class;
-    if (repo_lock(r, env->hub_uuid, LOCK_WAIT_MS, err) < 0)
+    if (repo_lock(r, env->hub_uuid, wait_ms, err) < 0)
         return err->class;
     *ret = take_ptr(&r);
     return 0;
 }
 
-int
-repo_set_get(const struct job_env *env, const char *id, struct repo **ret,
-             struct err *err)
+/* Our descriptor works on when the folder is moved or unmounted; the paths that qemu gets
+ * do not. */
+static int
+check_in_place(struct repo *r, struct err *err)
+{
+    struct repo_space ignored;
+
+    return repo_space(r, &ignored, err);
+}
+
+static int
+get(const struct job_env *env, const char *id, unsigned wait_ms, struct repo **ret,
+    struct err *err)
 {
     struct cat_repository row = {0};
     struct entry *e;
@@ -98,10 +108,13 @@ repo_set_get(const struct job_env *env, const char *id, struct repo **ret,
         LOCK_SCOPE(&env->repos->lock);
         e = entry_locked(env->repos, id);
         r = e->repo ? 0
-                    : open_and_lock(env, row.path, row.repository_uuid, &e->repo, err);
+                    : open_and_lock(env, row.path, row.repository_uuid, wait_ms, &e->repo,
+                                    err);
         if (r >= 0)
             *ret = e->repo;
     }
+    if (r >= 0)
+        r = check_in_place(*ret, err);
     if (r < 0) {
         err->class = ERR_UNAVAILABLE;
         err_recode(err, "repository_unavailable");
@@ -109,6 +122,15 @@ repo_set_get(const struct job_env *env, const char *id, struct repo **ret,
     }
     cat_repository_done(&row);
     return r < 0 ? err->class : 0;
+}
+
+/* Never waits for another owner's lock: callers ask again, and others wait behind them.
+ */
+int
+repo_set_get(const struct job_env *env, const char *id, struct repo **ret,
+             struct err *err)
+{
+    return get(env, id, 0, ret, err);
 }
 
 int
@@ -123,7 +145,7 @@ repo_set_open_all(struct job_env *env, struct err *err)
         struct err e = ERR_INIT;
         struct repo *repo;
 
-        if (repo_set_get(env, list.v[i].id, &repo, &e) < 0)
+        if (get(env, list.v[i].id, LOCK_WAIT_MS, &repo, &e) < 0)
             log_error("%s", e.msg);
     }
     cat_repositories_done(&list);

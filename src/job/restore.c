@@ -146,7 +146,6 @@ run(struct restore_job *j, struct err *err)
     if (make_target(j, size, err) < 0 || copy(j, err) < 0 ||
         finish_target(j, size, err) < 0)
         return err->class;
-    journal_released(j->env, j->id, &j->res_file);
     return 0;
 }
 
@@ -174,7 +173,7 @@ store_outcome(void *arg, struct err *err)
     struct restore_job *j = arg;
     const struct err *why = &j->why;
     CLEANUP_TX struct catalog_tx tx = {0};
-    bool ok = why->class == 0, cancelled = why->class == ERR_CANCELLED;
+    bool ok = why->class == 0, cancelled = !ok && live_cancelled(j->live);
     struct cat_finish f = {.state = ok          ? "completed"
                                     : cancelled ? "cancelled"
                                                 : "failed",
@@ -227,6 +226,10 @@ restore_thread(void *arg)
         joblog_line(j->log, LOG_LEVEL_ERROR,
                     "the outcome could not be stored: %s; the next start settles it",
                     err.msg);
+    else if (j->why.class == 0)
+        /* Not before the end is stored: recovery takes the entry for the proof that the
+         * target is whole. */
+        journal_released(j->env, j->id, &j->res_file);
     bus_wake(j->env->bus);
     job_free(j);
     return NULL;

@@ -11,20 +11,23 @@ int
 stored_open(struct job_env *env, const char *backup_id, struct stored *s, struct err *err)
 {
     memset(s, 0, sizeof *s);
+    /* Pinned before it is looked at: a deletion in between would be missed. */
+    if (pins_pin(backup_id, err) < 0)
+        return err->class;
     if (cat_backup_get(env->catalog, backup_id, &s->row, err) < 0) {
         if (err->class == ERR_NOT_FOUND)
             err_set(err, ERR_NOT_FOUND, "backup_not_found",
                     "no backup has the id '%.200s'; `sendense backup ls` lists them",
                     backup_id);
+        pins_unpin(backup_id);
         return err->class;
     }
+    s->pinned = true;
     if (strcmp(s->row.state, "completed") != 0)
         err_set(err, ERR_EXISTS, "backup_not_completed",
                 "backup '%s' is %s: only a completed backup holds data", backup_id,
                 s->row.state);
-    else if (pins_pin(backup_id, err) >= 0)
-        s->pinned = true;
-    if (s->pinned)
+    else
         repo_set_get(env, s->row.repository_id, &s->repo, err);
     if (err->class != 0)
         stored_close(s);

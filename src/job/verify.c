@@ -81,7 +81,7 @@ store_outcome(void *arg, struct err *err)
     const struct err *why = &j->why;
     CLEANUP_TX struct catalog_tx tx = {0};
     bool ok = why->class == 0, damaged = why->class == ERR_CORRUPT;
-    bool cancelled = why->class == ERR_CANCELLED;
+    bool cancelled = live_cancelled(j->live) && !ok;
     struct cat_finish f = {.state = ok          ? "completed"
                                     : cancelled ? "cancelled"
                                                 : "failed",

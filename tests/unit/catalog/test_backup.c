@@ -211,7 +211,6 @@ test_lists(void **state)
     t_fill(c);
     T_OK(cat_backup_max_seq(c, U("01"), "1", &seq, &err));
     assert_int_equal(seq, 0);
-    T_ERR(ERR_NOT_FOUND, "backup_not_found", cat_backup_running(c, U("01"), &b, &err));
     T_ERR(ERR_NOT_FOUND, "backup_not_found",
           cat_backup_last_completed(c, U("01"), "1", &b, &err));
     for (int i = 1; i <= 5; i++)
@@ -248,9 +247,6 @@ test_lists(void **state)
     assert_int_equal(l.n, 3);
     assert_int_equal(l.v[0].seq, 3);
     cat_backups_done(&l);
-    T_OK(cat_backup_running(c, U("01"), &b, &err));
-    assert_int_equal(b.seq, 3);
-    cat_backup_done(&b);
     T_OK(cat_backup_last_completed(c, U("01"), "1", &b, &err));
     assert_int_equal(b.seq, 2);
     assert_int_equal(b.n_disks, 2);
