@@ -12,6 +12,7 @@
 #include "catalog/cat_resource.h"
 #include "catalog/cat_restore.h"
 #include "catalog/cat_verify.h"
+#include "catalog/catalog.h"
 #include "job/bus.h"
 #include "job/joblog.h"
 #include "job/journal.h"
@@ -162,16 +163,6 @@ settle_backups(struct recovery *rec, struct err *err)
     return 0;
 }
 
-static void
-tell(struct job_env *env, struct cat_event *e)
-{
-    struct err err = ERR_INIT;
-
-    if (bus_emit(env, e, &err) < 0)
-        log_error("job='%s' store its event: %s", e->job_id, err.msg);
-    bus_wake(env->bus);
-}
-
 /* The journal's file was held, is gone, and the target is there: it was renamed, whole.
  */
 static bool
@@ -196,6 +187,7 @@ restore_is_whole(struct job_env *env, const struct cat_restore *row)
 static int
 settle_restore(struct recovery *rec, const struct cat_restore *row, struct err *err)
 {
+    CLEANUP_TX struct catalog_tx tx = {0};
     struct job_env *env = rec->env;
     bool whole = restore_is_whole(env, row);
     struct cat_finish f = interrupted_finish;
@@ -213,11 +205,13 @@ settle_restore(struct recovery *rec, const struct cat_restore *row, struct err *
     /* The entry of the file is the proof that the target is ours: it goes last. */
     if (!whole)
         leftovers_unmake(env, row->id, &rec->how);
-    if ((whole && cat_restore_set_progress(env->catalog, row->id, row->bytes_total,
+    if (catalog_tx_begin(env->catalog, &tx, err) < 0 ||
+        (whole && cat_restore_set_progress(env->catalog, row->id, row->bytes_total,
                                            row->bytes_total, err) < 0) ||
-        cat_restore_finish(env->catalog, row->id, &f, err) < 0)
+        cat_restore_finish(env->catalog, row->id, &f, err) < 0 ||
+        bus_emit(env, &e, err) < 0 || catalog_tx_commit(&tx, err) < 0)
         return err->class;
-    tell(env, &e);
+    bus_wake(env->bus);
     if (whole) {
         leftovers_unmake(env, row->id, &rec->how);
         rec->report->rolled_forward++;
@@ -243,6 +237,8 @@ settle_restores(struct recovery *rec, struct err *err)
 static int
 settle_verify(struct recovery *rec, const struct cat_verify *row, struct err *err)
 {
+    CLEANUP_TX struct catalog_tx tx = {0};
+    struct job_env *env = rec->env;
     struct cat_finish f = interrupted_finish;
     struct cat_event e = {.severity = "error",
                           .type = "verification.failed",
@@ -252,10 +248,12 @@ settle_verify(struct recovery *rec, const struct cat_verify *row, struct err *er
                           .backup_id = row->backup_id};
 
     f.completed_us = time_utc_us();
-    leftovers_unmake(rec->env, row->id, &rec->how);
-    if (cat_verify_finish(rec->env->catalog, row->id, &f, err) < 0)
+    leftovers_unmake(env, row->id, &rec->how);
+    if (catalog_tx_begin(env->catalog, &tx, err) < 0 ||
+        cat_verify_finish(env->catalog, row->id, &f, err) < 0 ||
+        bus_emit(env, &e, err) < 0 || catalog_tx_commit(&tx, err) < 0)
         return err->class;
-    tell(rec->env, &e);
+    bus_wake(env->bus);
     rec->report->interrupted++;
     return 0;
 }
