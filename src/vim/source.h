@@ -1,0 +1,30 @@
+/* vim/source.h - where the bytes of a frozen disk are: the layout that the source plugin
+ * reads (docs/design/protocol.md).                               Layer 2.  Blocking. */
+#ifndef SENDENSE_VIM_SOURCE_H
+#define SENDENSE_VIM_SOURCE_H
+
+#include <jansson.h>
+
+#include "vim/inventory.h"
+
+/* "[ds1] dir/x.vmdk" -> "ds1", "dir/x.vmdk"; false when it is none.  Caller frees both.
+ */
+bool vim_ds_split(const char *file, char **ret_datastore, char **ret_path);
+/* The address of a datastore's file, percent-encoded; caller frees. */
+char *vim_ds_url(const struct vim_session *s, const char *datacenter,
+                 const char *datastore, const char *path);
+
+/* Reads the descriptors of @disk (of a snapshot) and of its parents; the member
+ * "allocated" is null: the caller puts it in.  What cannot be read rightly is refused,
+ * never read as something else: ERR_INVALID "source_unreadable" (vSAN, encrypted, a raw
+ * device, a format that we do not know) says why and what to do.  *ret: caller decrefs.
+ */
+int vim_disk_layout(struct vim_session *s, const char *datacenter,
+                    const struct vim_disk *disk, const struct tls_trust *trust,
+                    unsigned connections, json_t **ret, struct err *err);
+
+/* The VM's NVRAM file, at most 1 MiB; base64; NULL when it has none.  Caller frees. */
+int vim_read_nvram(struct vim_session *s, const struct vim_vm *vm, char **ret,
+                   struct err *err);
+
+#endif
