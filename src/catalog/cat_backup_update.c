@@ -147,6 +147,19 @@ cat_backup_set_targets(struct catalog *c, const char *job_id,
 }
 
 int
+cat_backup_set_quiesced(struct catalog *c, const char *job_id, bool quiesced,
+                        struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c, "UPDATE backup_jobs SET quiesced = ? WHERE job_id = ?", err) < 0)
+        return err->class;
+    bind_text(&s, quiesced ? "yes" : "no");
+    bind_text(&s, job_id);
+    return stmt_exec_one(&s, "backup_not_found", "backup");
+}
+
+int
 cat_backup_set_client(struct catalog *c, const char *job_id, const char *client_identity,
                       struct err *err)
 {
