@@ -23,7 +23,7 @@ ALTER TABLE vms ADD COLUMN discovered_us BIGINT;
 CREATE INDEX vms_by_credential ON vms (credential_id, instance_uuid);
 CREATE INDEX vms_by_instance_uuid ON vms (instance_uuid);
 
-ALTER TABLE vm_disks ADD COLUMN source_uuid VARCHAR(64);
+ALTER TABLE vm_disks ADD COLUMN source_uuid VARCHAR(255);
 ALTER TABLE vm_disks ADD COLUMN bus VARCHAR(16);
 ALTER TABLE vm_disks ADD COLUMN bus_number BIGINT;
 ALTER TABLE vm_disks ADD COLUMN unit_number BIGINT;
@@ -38,4 +38,4 @@ ALTER TABLE backup_jobs ADD COLUMN snapshot_name VARCHAR(255);
 ALTER TABLE backup_jobs ADD COLUMN quiesced VARCHAR(8) CHECK (quiesced IN ('yes', 'no'));
 ALTER TABLE backup_jobs ADD COLUMN not_protected TEXT;
 
-ALTER TABLE backup_disks ADD COLUMN source_uuid VARCHAR(64);
+ALTER TABLE backup_disks ADD COLUMN source_uuid VARCHAR(255);
