@@ -79,8 +79,8 @@ get_password(struct jreader *r, struct vsphere_login *l)
 
     if (r->err->class != 0)
         return;
-    if (!s[0] || strlen(s) > VSPHERE_PASSWORD_MAX)
-        codec_fail(r, "password", "must have 1 to 1023 bytes");
+    if (strlen(s) > VSPHERE_PASSWORD_MAX)
+        codec_fail(r, "password", "must have at most 1023 bytes");
     else
         l->password = secret_new(s, strlen(s));
 }

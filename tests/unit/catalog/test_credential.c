@@ -222,9 +222,10 @@ test_backup(void **state)
     assert_null(b.not_protected);
     assert_null(b.disks[0].source_uuid);
     cat_backup_done(&b);
-    T_OK(cat_backup_set_quiesced(c, U("1") "1", true, &err));
+    T_OK(cat_backup_set_snapshot(c, U("1") "1", true, "[1]", &err));
     T_OK(cat_backup_get_by_job(c, U("1") "1", &b, &err));
     assert_string_equal(b.quiesced, "yes");
+    assert_string_equal(b.not_protected, "[1]");
     memcpy(disks, b.disks, sizeof disks);
     disks[0].source_uuid = "u";
     disks[0].layer_id = U("91");
@@ -246,7 +247,7 @@ test_backup(void **state)
     assert_string_equal(b.disks[0].source_uuid, "u");
     cat_backup_done(&b);
     T_ERR(ERR_NOT_FOUND, "backup_not_found",
-          cat_backup_set_quiesced(c, U("99"), true, &err));
+          cat_backup_set_snapshot(c, U("99"), true, NULL, &err));
 }
 
 /* A catalog of the first schema with rows in it opens, keeps them and takes new ones. */
