@@ -284,7 +284,7 @@ probe_init(struct probe *p, const char *host, unsigned port, unsigned timeout_ms
     if (!e || !p->multi || !p->url)
         return err_set(err, ERR_INTERNAL, NULL, "start libcurl: out of memory");
     if (!probe_url(p->url, host, port))
-        return err_set(err, ERR_INVALID, "invalid_host",
+        return err_set(err, ERR_INVALID, NULL,
                        "'%.200s' port %u is not the address of a server", host, port);
     if (!apply_common(e) || !apply_callback(e, install_seen, &p->seen) ||
         curl_easy_setopt(e, CURLOPT_CURLU, p->url) != CURLE_OK ||

@@ -316,12 +316,12 @@ test_probe_fails(void **state)
     close(fd);
     refused_probe("127.0.0.1", port, 5000, -1, ERR_UNAVAILABLE, "vcenter_unreachable");
     refused_probe("::1", port, 5000, -1, ERR_UNAVAILABLE, "vcenter_unreachable");
-    refused_probe("a b", port, 5000, -1, ERR_INVALID, "invalid_host");
-    refused_probe("a/b", port, 5000, -1, ERR_INVALID, "invalid_host");
-    refused_probe("user@a", port, 5000, -1, ERR_INVALID, "invalid_host");
-    refused_probe("", port, 5000, -1, ERR_INVALID, "invalid_host");
-    refused_probe("127.0.0.1", 0, 5000, -1, ERR_INVALID, "invalid_host");
-    refused_probe("127.0.0.1", 65536, 5000, -1, ERR_INVALID, "invalid_host");
+    refused_probe("a b", port, 5000, -1, ERR_INVALID, "invalid");
+    refused_probe("a/b", port, 5000, -1, ERR_INVALID, "invalid");
+    refused_probe("user@a", port, 5000, -1, ERR_INVALID, "invalid");
+    refused_probe("", port, 5000, -1, ERR_INVALID, "invalid");
+    refused_probe("127.0.0.1", 0, 5000, -1, ERR_INVALID, "invalid");
+    refused_probe("127.0.0.1", 65536, 5000, -1, ERR_INVALID, "invalid");
     close(cancel_fd);
 }
 
