@@ -11,7 +11,10 @@
 #define DELETE_TIMEOUT_MS 40000u
 #define CALL_TIMEOUT_MS 15000u
 #define PROBE_MARGIN_S 10u
-/* A question is several calls of the node's client; each has its own deadline there. */
+/* A question is several calls of the node's client, each with its own deadlines; the node
+ * ends it before we give up. */
+#define QUESTION_CALLS 4u
+#define QUESTION_MAX_S 300u
 #define QUESTION_MARGIN_S 15u
 
 struct node_client {
@@ -124,8 +127,9 @@ node_client_vsphere(struct node_client *c, const struct vsphere_question *q,
 {
     CLEANUP_JSON json_t *body = vsphere_question_encode(q);
     CLEANUP_JSON json_t *j = NULL;
+    unsigned s = QUESTION_CALLS * (q->deadlines.connect_s + q->deadlines.io_s);
     unsigned timeout_ms =
-        (q->deadlines.connect_s + q->deadlines.io_s + QUESTION_MARGIN_S) * 1000u;
+        ((s < QUESTION_MAX_S ? s : QUESTION_MAX_S) + QUESTION_MARGIN_S) * 1000u;
 
     if (call(c, "POST", "/vsphere", timeout_ms, 0, body, &j, err) < 0)
         return err->class;
