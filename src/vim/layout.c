@@ -102,12 +102,8 @@ add_extents(const struct vim_chain *c, const struct vim_link *l, enum vmdk_kind 
         CLEANUP_FREE char *url = NULL;
         uint64_t length = e->sectors * SECTOR;
 
-        if (e->access == VMDK_NOACCESS)
-            return refuse(err, "an extent may not be read", l);
         if (e->type != VMDK_ZERO && place_extent(c, l, e->file, &url, err) < 0)
             return err->class;
-        if (length == 0)
-            return refuse(err, "an extent is empty", l);
         if (json_array_append_new(
                 list,
                 extent_json(url, url ? e->offset_sectors * SECTOR : 0, at, length)) < 0)
