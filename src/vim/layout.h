@@ -9,8 +9,8 @@
 
 #include "vmdk/vmdk_descriptor.h"
 
-#define VIM_LAYERS_MAX 64 /* what the source plugin takes; vSphere allows 32 snapshots   \
-                           */
+/* What the source plugin takes; vSphere allows 32 snapshots. */
+#define VIM_LAYERS_MAX 64
 
 /* A datastore as an absolute path names it, "/vmfs/volumes/ID/…", and as the inventory
  * does. */
