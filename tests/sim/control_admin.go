@@ -109,7 +109,7 @@ func controlSet(w *world, in *json.Decoder) (interface{}, error) {
 		return nil, err
 	}
 	if next.AreaLimit < 1 || next.PageLimit < 1 || next.TaskDelayMs < 0 || next.FolderDelayMs < 0 || next.SessionLimit < 0 ||
-		next.SessionIdleMs < 0 {
+		next.SessionIdleMs < 0 || next.TaskKeepMs < 0 {
 		return nil, fmt.Errorf("a limit or delay is out of range")
 	}
 	modes := []string{consolidationNormal, consolidationNeeded, consolidationStuck}
