@@ -30,6 +30,7 @@ var controls = map[string]func(*world, *json.Decoder) (interface{}, error){
 	"/control/power":          controlPower,
 	"/control/revert":         controlRevert,
 	"/control/vm":             controlVM,
+	"/control/datastore":      controlDatastore,
 }
 
 func (w *world) serveControl(out http.ResponseWriter, in *http.Request) {

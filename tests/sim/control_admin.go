@@ -231,6 +231,28 @@ func controlVM(w *world, in *json.Decoder) (interface{}, error) {
 	return nil, nil
 }
 
+// controlDatastore sets how much room a datastore says it has.
+func controlDatastore(w *world, in *json.Decoder) (interface{}, error) {
+	var req struct {
+		Name string `json:"name"`
+		Free int64  `json:"free_bytes"`
+	}
+	if err := decode(in, &req); err != nil {
+		return nil, err
+	}
+	ds := w.datastores[req.Name]
+	if ds == nil {
+		return nil, fmt.Errorf("datastore '%s': %w", req.Name, errNotFound)
+	}
+	if req.Free < 0 || req.Free > ds.Summary.Capacity {
+		return nil, fmt.Errorf("free_bytes is 0 to %d", ds.Summary.Capacity)
+	}
+	simulator.Map.WithLock(ds, func() {
+		ds.Summary.FreeSpace, ds.Info.GetDatastoreInfo().FreeSpace = req.Free, req.Free
+	})
+	return nil, nil
+}
+
 // removeVM takes a VM out of the inventory; its files are gone too.
 func (w *world) removeVM(vm *VM) error {
 	for i, other := range w.vms {

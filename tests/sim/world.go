@@ -43,6 +43,7 @@ type settings struct {
 	SessionIdleMs  int    `json:"session_idle_ms"`
 	Consolidation  string `json:"consolidation"`
 	RevertKeepsCBT bool   `json:"revert_keeps_cbt"`
+	OverlapLoses   bool   `json:"overlap_loses_writes"`   // a diff to a snapshot that stood when the next was taken is empty
 	CBTNoSnapshots bool   `json:"cbt_needs_no_snapshots"` // as older servers: tracking is not turned on below snapshots
 	DeltaFormat    string `json:"delta_format"`
 }
@@ -112,6 +113,7 @@ type frozenDisk struct {
 	excluded bool // the snapshot does not hold it
 	changeID string
 	era      uint32
+	below    map[uint32]bool // eras of the snapshots that stood when this one was taken
 }
 
 // Lock and Unlock make the simulator hold the world's mutex while it calls a method or reads properties.
@@ -142,7 +144,7 @@ func (w *world) resetCounters() {
 func (w *world) nameInventory() error {
 	instance := simulator.Map.Get(types.ManagedObjectReference{Type: "ServiceInstance", Value: "ServiceInstance"})
 	content := &instance.(*simulator.ServiceInstance).Content
-	content.About.ApiVersion, content.About.Version = apiVersion, "7.0.3"
+	content.About.ApiVersion, content.About.Version, content.About.InstanceUuid = apiVersion, "7.0.3", w.spec.VCenterUUID
 	theWorld = w
 	simulator.Map.Put(&Collector{PropertyCollector: simulator.PropertyCollector{
 		PropertyCollector: mo.PropertyCollector{Self: content.PropertyCollector}}})
