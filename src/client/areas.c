@@ -64,8 +64,7 @@ areas_encode(const struct areas *a)
     json_t *list = json_array();
 
     for (size_t i = 0; i < a->n; i++)
-        json_array_append_new(list,
-                              json_pack("[I, I]", (json_int_t)a->v[i].begin,
-                                        (json_int_t)(a->v[i].end - a->v[i].begin)));
+        json_array_append_new(list, json_pack("[I, I]", (json_int_t)a->v[i].begin,
+                                              (json_int_t)(a->v[i].end - a->v[i].begin)));
     return list;
 }

@@ -140,8 +140,8 @@ uri_of(const char *socket)
 }
 
 static int
-start_one(struct source_servers *s, const struct source_servers_opts *o, const char *plugin,
-          struct err *err)
+start_one(struct source_servers *s, const struct source_servers_opts *o,
+          const char *plugin, struct err *err)
 {
     const struct source_disk *d = &o->disks[s->n];
     struct source_server *v = &s->v[s->n];
@@ -150,7 +150,7 @@ start_one(struct source_servers *s, const struct source_servers_opts *o, const c
     CLEANUP_FREE char *renew = xasprintf("renew=%d", o->renew_fd);
     CLEANUP_FREE char *socket = xasprintf("%s/%u.sock", s->dir, d->key);
     const int fds[] = {d->layout_fd, o->cookie_fd, o->renew_fd};
-    const char *const argv[] = {PROGRAM,    "-f",    "-r",   "-U",   socket, "--threads",
+    const char *const argv[] = {PROGRAM, "-f",   "-r",   "-U",   socket, "--threads",
                                 THREADS, plugin, layout, cookie, renew,  NULL};
     const struct child_spec spec = {
         .argv = argv,

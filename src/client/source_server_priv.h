@@ -21,7 +21,7 @@ struct source_server {
     unsigned logged;
 
     /* under lock */
-    bool ended; /* nothing more will be said */
+    bool ended;                                           /* nothing more will be said */
     char words[SOURCE_WORDS_LINES][SOURCE_WORDS_MAX + 1]; /* the last lines, in a ring */
     unsigned n_words;
 };

@@ -133,7 +133,8 @@ source_words_get(struct source_servers *s, struct source_server *v)
     while (is_dead(v) && !v->ended)
         if (pthread_cond_timedwait(&s->changed, &s->lock, &ts) == ETIMEDOUT)
             break;
-    for (unsigned i = v->n_words > SOURCE_WORDS_LINES ? v->n_words - SOURCE_WORDS_LINES : 0;
+    for (unsigned i = v->n_words > SOURCE_WORDS_LINES ? v->n_words - SOURCE_WORDS_LINES
+                                                      : 0;
          i < v->n_words; i++) {
         CLEANUP_FREE char *before = text;
 
