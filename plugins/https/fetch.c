@@ -12,6 +12,7 @@
 
 #define FIRST_PAUSE_MS 100
 #define LONGEST_PAUSE_MS 5000
+#define REFUSALS_MAX 3u
 #define RENEWAL_PAUSE_MS 50
 #define URL_TO_TELL 300 /* bytes of a URL in a message */
 
@@ -163,6 +164,7 @@ read_piece(struct fetch_pool *p, struct fetch_file *file, uint64_t offset, size_
            void *buf, struct err *err)
 {
     uint64_t deadline = time_mono_ns() + p->opt.retry_s * NS_PER_S;
+    unsigned refusals = 0;
 
     for (unsigned attempt = 0;; attempt++) {
         uint32_t generation = 0;
@@ -172,7 +174,11 @@ read_piece(struct fetch_pool *p, struct fetch_file *file, uint64_t offset, size_
         case FETCH_DONE:
             return 0;
         case FETCH_RENEW:
-            r = await_renewal(p, generation, deadline, err);
+            /* A session that was just found alive, or made, and is refused as well: it is
+             * the file that is not given out. */
+            r = ++refusals == REFUSALS_MAX
+                    ? err_prefix(err, "the file is refused to a session that is alive")
+                    : await_renewal(p, generation, deadline, err);
             /* A new cookie is used at once; one after the other refused is a fault. */
             if (r < 0 || attempt == 0)
                 break;

@@ -112,6 +112,20 @@ wait_until(struct minder *m, uint64_t at_ns, bool heed_wishes)
     return fds[0].revents == 0;
 }
 
+/* The session is alive: whoever asked shall try its cookie again, and then knows that it
+ * is not the session that is refused. */
+static void
+repeat_cookie(struct minder *m)
+{
+    char cookie[COOKIE_TEXT_MAX + 1];
+    struct err err = ERR_INIT;
+    uint32_t generation;
+
+    if (cookie_box_read(&m->box, cookie, &generation, &err) == 0)
+        minder_on_cookie(m, cookie);
+    explicit_bzero(cookie, sizeof(cookie));
+}
+
 static void *
 mind(void *arg)
 {
@@ -119,12 +133,16 @@ mind(void *arg)
 
     while (wait_until(m, time_mono_ns() + ALIVE_EVERY_NS, true)) {
         struct err err = ERR_INIT;
+        bool asked = take_wishes(m);
+        uint32_t generation = cookie_box_generation(&m->box);
 
-        if (take_wishes(m))
+        if (asked)
             log_info("a source asks for another session");
         /* Logs in again when the session has ended, and so makes another cookie. */
         if (vim_keepalive(m->session, &err) < 0)
             log_warn("the session: %s", err.msg);
+        else if (asked && cookie_box_generation(&m->box) == generation)
+            repeat_cookie(m);
         if (!wait_until(m, time_mono_ns() + RENEW_PAUSE_NS, false))
             break;
     }

@@ -31,7 +31,7 @@ sim_state() { control GET /state | jq -r "$1"; }
 # credential NAME [PASSWORD] [FINGERPRINT]: prints its id.
 credential() {
     api POST /credentials "$(jq -n --arg n "$1" --arg h "$sim_url" --arg u "$sim_user" --arg p "${2-$sim_password}" --arg f "${3-$sim_print}" \
-        '{name: $n, url: $h, username: $u, password: $p, tls: {sha256: $f}}')" | jq -r '.id // empty'
+        '{name: $n, url: $h, username: $u, password: $p, sha256: $f}')" | jq -r '.id // empty'
 }
 
 # discover CREDENTIAL VM: takes the VM into the inventory; sets $vm.
