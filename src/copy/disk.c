@@ -226,9 +226,12 @@ audit_map(struct copy_disk *d, struct err *err)
         return 0;
     copy_job_phase(d->job, PHASE_AUDITING);
     r = copy_audit(d, &bad, err);
+    if (bad == 0)
+        return r;
     /* Decided before the first record exists, so the manifest knows only one truth. */
-    if (bad > 0)
-        d->use_map = false;
+    d->use_map = false;
+    mode.reason = REASON_AUDIT_MISMATCH;
+    copy_emit(d, &mode);
     return r;
 }
 

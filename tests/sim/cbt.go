@@ -47,6 +47,7 @@ type question struct {
 	era    uint32
 	since  uint32 // eras after this one count
 	all    bool   // "*": everything in use
+	below  map[uint32]bool
 }
 
 func invalid(property string) *soap.Fault {
@@ -60,6 +61,9 @@ func (vm *VM) QueryChangedDiskAreas(req *types.QueryChangedDiskAreas) soap.HasFa
 	if failed != nil {
 		body.Fault_ = failed
 		return body
+	}
+	if vm.world.settings.OverlapLoses && !q.all && q.below[q.since] {
+		q.since = q.era
 	}
 	areas, err := q.areas()
 	if err != nil {
@@ -90,7 +94,8 @@ func (vm *VM) resolve(req *types.QueryChangedDiskAreas) (*question, *soap.Fault)
 		for i := range object.model.disks {
 			f := &object.model.disks[i]
 			if f.disk.Key == req.DeviceKey && !f.excluded {
-				*q = question{disk: &f.disk, volume: f.disk.volume, view: f.view, track: f.disk.track, era: f.era}
+				*q = question{disk: &f.disk, volume: f.disk.volume, view: f.view, track: f.disk.track, era: f.era,
+					below: f.below}
 				if live := vm.disk(f.disk.Key); live != nil && live.UUID == f.disk.UUID {
 					q.disk = live // what a test told about the disk holds for its snapshots too
 				}

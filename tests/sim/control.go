@@ -30,6 +30,7 @@ var controls = map[string]func(*world, *json.Decoder) (interface{}, error){
 	"/control/power":          controlPower,
 	"/control/revert":         controlRevert,
 	"/control/vm":             controlVM,
+	"/control/datastore":      controlDatastore,
 }
 
 func (w *world) serveControl(out http.ResponseWriter, in *http.Request) {
@@ -190,6 +191,7 @@ type worldState struct {
 type folderState struct {
 	Requests int                  `json:"requests"`
 	Bytes    int64                `json:"bytes"`
+	Most     int                  `json:"most_at_once"`
 	ByFile   map[string]fileCount `json:"by_file"`
 }
 
@@ -197,7 +199,7 @@ type folderState struct {
 func (w *world) state() worldState {
 	s := worldState{Sessions: len(w.sessions), Logins: w.counters.logins, FailedLogins: w.counters.failedLogins,
 		Logouts: w.counters.logouts, VMs: []vmState{}, Requests: map[string]int{}, Settings: w.settings, FaultsLeft: len(w.faults),
-		Folder: folderState{w.counters.folderRequests, w.counters.folderBytes, map[string]fileCount{}}}
+		Folder: folderState{w.counters.folderRequests, w.counters.folderBytes, w.counters.folderMost, map[string]fileCount{}}}
 	for name, n := range w.counters.requests {
 		s.Requests[name] = n
 	}
@@ -205,7 +207,7 @@ func (w *world) state() worldState {
 		s.Folder.ByFile[name] = *c
 	}
 	for _, vm := range w.vms {
-		v := vmState{Name: vm.Name, Moref: vm.Self.Value, InstanceUUID: vm.Config.InstanceUuid, Power: string(vm.power),
+		v := vmState{Name: vm.spec.Name, Moref: vm.Self.Value, InstanceUUID: vm.Config.InstanceUuid, Power: string(vm.power),
 			Snapshots: []snapshotState{}, ConsolidationNeeded: vm.needsConsolidation, CBT: vm.cbt, Busy: vm.busy != nil,
 			Disks: []diskState{}}
 		for _, snap := range vm.snapshots {

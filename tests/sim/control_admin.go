@@ -109,7 +109,7 @@ func controlSet(w *world, in *json.Decoder) (interface{}, error) {
 		return nil, err
 	}
 	if next.AreaLimit < 1 || next.PageLimit < 1 || next.TaskDelayMs < 0 || next.FolderDelayMs < 0 || next.SessionLimit < 0 ||
-		next.SessionIdleMs < 0 {
+		next.SessionIdleMs < 0 || next.TaskKeepMs < 0 {
 		return nil, fmt.Errorf("a limit or delay is out of range")
 	}
 	modes := []string{consolidationNormal, consolidationNeeded, consolidationStuck}
@@ -228,6 +228,28 @@ func controlVM(w *world, in *json.Decoder) (interface{}, error) {
 		vm.consolidate()
 	}
 	vm.refresh()
+	return nil, nil
+}
+
+// controlDatastore sets how much room a datastore says it has.
+func controlDatastore(w *world, in *json.Decoder) (interface{}, error) {
+	var req struct {
+		Name string `json:"name"`
+		Free int64  `json:"free_bytes"`
+	}
+	if err := decode(in, &req); err != nil {
+		return nil, err
+	}
+	ds := w.datastores[req.Name]
+	if ds == nil {
+		return nil, fmt.Errorf("datastore '%s': %w", req.Name, errNotFound)
+	}
+	if req.Free < 0 || req.Free > ds.Summary.Capacity {
+		return nil, fmt.Errorf("free_bytes is 0 to %d", ds.Summary.Capacity)
+	}
+	simulator.Map.WithLock(ds, func() {
+		ds.Summary.FreeSpace, ds.Info.GetDatastoreInfo().FreeSpace = req.Free, req.Free
+	})
 	return nil, nil
 }
 

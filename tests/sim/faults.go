@@ -24,11 +24,12 @@ type fault struct {
 	Count    *int   `json:"count"` // -1: for ever
 	Skip     int    `json:"skip"`  // so many calls pass before
 	Message  string `json:"message"`
-	Property string `json:"property"`  // of InvalidArgument and the like
-	DelayMs  int    `json:"delay_ms"`  // the call takes longer; without fault and status, it then goes on
-	Status   int    `json:"status"`    // folder, or a SOAP method that shall end in plain HTTP
-	CutAfter *int64 `json:"cut_after"` // folder: the connection ends after so many bytes of the body
-	File     string `json:"file"`      // folder: only files whose name ends so
+	Property string `json:"property"`    // of InvalidArgument and the like
+	DelayMs  int    `json:"delay_ms"`    // the call takes longer; without fault and status, it then goes on
+	Status   int    `json:"status"`      // folder, or a SOAP method that shall end in plain HTTP
+	Lose     bool   `json:"lose_answer"` // the call is carried out, the connection ends without an answer
+	CutAfter *int64 `json:"cut_after"`   // folder: the connection ends after so many bytes of the body
+	File     string `json:"file"`        // folder: only files whose name ends so
 }
 
 func (f *fault) check() error {
@@ -54,8 +55,8 @@ func (f *fault) check() error {
 	if f.Method == folderReads && f.Status == 0 && f.DelayMs == 0 && f.CutAfter == nil {
 		return fmt.Errorf("a folder fault has a status, cut_after or delay_ms")
 	}
-	if f.Method != folderReads && f.Fault == "" && f.DelayMs == 0 && f.Status == 0 {
-		return fmt.Errorf("fault, status or delay_ms is needed")
+	if f.Method != folderReads && f.Fault == "" && f.DelayMs == 0 && f.Status == 0 && !f.Lose {
+		return fmt.Errorf("fault, status, lose_answer or delay_ms is needed")
 	}
 	if f.Where == whereTask && f.Fault == "" {
 		return fmt.Errorf("a task fault names a fault")

@@ -40,6 +40,15 @@ func (w *world) serveFolder(out http.ResponseWriter, in *http.Request) {
 	}
 	w.counters.folderRequests++
 	count.Requests++
+	w.counters.folderNow++
+	if w.counters.folderNow > w.counters.folderMost {
+		w.counters.folderMost = w.counters.folderNow
+	}
+	defer func() {
+		w.mu.Lock()
+		w.counters.folderNow--
+		w.mu.Unlock()
+	}()
 	ordered := w.takeFaultIf(func(f *fault) bool {
 		return f.Method == folderReads && strings.HasSuffix(name, f.File)
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"time"
@@ -130,16 +131,28 @@ func (f *front) serveSOAP(out http.ResponseWriter, in *http.Request) {
 	}
 	in.Body = io.NopCloser(bytes.NewReader(body))
 	watch := &watcher{ResponseWriter: out, world: w}
+	lost := ordered != nil && ordered.Lose
+	if lost {
+		watch.ResponseWriter = httptest.NewRecorder()
+	}
 	f.inner.ServeHTTP(watch, in)
+	f.ended(method, session, watch.status)
+	if lost {
+		panic(http.ErrAbortHandler)
+	}
+}
 
+// ended notes what a call did to the sessions.
+func (f *front) ended(method, session string, status int) {
+	w := f.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case method == "Logout" && watch.status == http.StatusOK && session != "":
+	case method == "Logout" && status == http.StatusOK && session != "":
 		delete(w.sessions, session)
 		f.lanes.Delete(session)
 		w.counters.logouts++
-	case method == "Login" && watch.status != http.StatusOK:
+	case method == "Login" && status != http.StatusOK:
 		w.counters.failedLogins++
 	}
 }

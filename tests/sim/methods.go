@@ -25,6 +25,9 @@ func (vm *VM) snapshotTask(method, name, description string, quiesce bool) (type
 		return types.ManagedObjectReference{}, simulator.Fault("the VM is not connected", &types.InvalidState{})
 	}
 	return vm.start(method, vm.Self, func() (types.AnyType, types.BaseMethodFault) {
+		if vm.levels() >= maxLevels {
+			return nil, &types.TooManySnapshotLevels{}
+		}
 		quiesced := quiesce && vm.power == types.VirtualMachinePowerStatePoweredOn
 		if quiesced && !*vm.spec.Tools {
 			return nil, &types.ToolsUnavailable{}
@@ -66,6 +69,17 @@ func (s *Snapshot) RemoveSnapshotTask(req *types.RemoveSnapshot_Task) soap.HasFa
 		return &methods.RemoveSnapshot_TaskBody{Fault_: failed}
 	}
 	return &methods.RemoveSnapshot_TaskBody{Res: &types.RemoveSnapshot_TaskResponse{Returnval: ref}}
+}
+
+// maxLevels is how deep snapshots may be stacked.
+const maxLevels = 32
+
+func (vm *VM) levels() int {
+	n := 0
+	for s := vm.current; s != nil; s = s.parent {
+		n++
+	}
+	return n
 }
 
 func (vm *VM) holds(s *snapshot) bool {
@@ -151,6 +165,9 @@ func (vm *VM) ReconfigVMTask(req *types.ReconfigVM_Task) soap.HasFault {
 	ref, failed := vm.start("ReconfigVM_Task", vm.Self, func() (types.AnyType, types.BaseMethodFault) {
 		if *want && !*vm.spec.CBTSupported {
 			return nil, &types.InvalidVmConfig{Property: "changeTrackingEnabled"}
+		}
+		if *want && vm.world.settings.CBTNoSnapshots && len(vm.snapshots) > 0 {
+			return nil, &types.InvalidState{}
 		}
 		vm.setTracking(*want)
 		return nil, nil

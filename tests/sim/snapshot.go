@@ -62,7 +62,7 @@ func (vm *VM) takeSnapshot(name, description string, quiesced bool, delta string
 	s := &snapshot{name: name, description: description, id: vm.snapshotID, created: time.Now().UTC(), state: vm.power,
 		quiesced: quiesced, parent: vm.current}
 	for _, d := range vm.disks {
-		f := frozenDisk{disk: *d, link: d.live, excluded: !vm.frozenBySnapshots(d), era: d.volume.era}
+		f := frozenDisk{disk: *d, link: d.live, excluded: !vm.frozenBySnapshots(d), era: d.volume.era, below: vm.standing(d)}
 		if f.excluded {
 			f.view = d.live.view()
 		} else {
@@ -83,6 +83,19 @@ func (vm *VM) takeSnapshot(name, description string, quiesced bool, delta string
 	vm.refresh()
 	simulator.Map.Put(s.object)
 	return s
+}
+
+// standing lists the eras that the present snapshots froze of a disk.
+func (vm *VM) standing(d *disk) map[uint32]bool {
+	found := map[uint32]bool{}
+	for _, s := range vm.snapshots {
+		for _, f := range s.disks {
+			if f.disk.volume == d.volume && !f.excluded {
+				found[f.era] = true
+			}
+		}
+	}
+	return found
 }
 
 // removeSnapshot takes s, and on request everything below it, out of the tree.  Merging the files may be left undone.

@@ -16,6 +16,7 @@ type spec struct {
 	AreaLimit   int      `json:"area_limit"`
 	PageLimit   int      `json:"page_limit"`
 	TaskDelayMs int      `json:"task_delay_ms"`
+	VCenterUUID string   `json:"vcenter_uuid"`
 	Datacenter  string   `json:"datacenter"`
 	Datastores  []string `json:"datastores"`
 	Witness     *bool    `json:"witness"`
@@ -139,6 +140,9 @@ func (s *spec) complete() error {
 	}
 	if s.Datacenter == "" {
 		s.Datacenter = "DC0"
+	}
+	if s.VCenterUUID == "" {
+		s.VCenterUUID = namedUUID("vcenter", s.Datacenter)
 	}
 	if len(s.Datastores) == 0 {
 		s.Datastores = []string{"ds1", "ds2"}

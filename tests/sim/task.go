@@ -47,6 +47,9 @@ func (vm *VM) start(method string, entity types.ManagedObjectReference,
 	simulator.Map.Put(t)
 	injected := w.takeFault(method, whereTask)
 	finish := func() { t.finish(injected, work) }
+	if keep := w.settings.TaskKeepMs; keep > 0 {
+		time.AfterFunc(time.Duration(keep+w.settings.TaskDelayMs)*time.Millisecond, func() { simulator.Map.Remove(t.Self) })
+	}
 	delay := time.Duration(w.settings.TaskDelayMs) * time.Millisecond
 	if delay == 0 {
 		finish()

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,11 +37,14 @@ type settings struct {
 	TaskDelayMs    int    `json:"task_delay_ms"`
 	AreaLimit      int    `json:"area_limit"`
 	PageLimit      int    `json:"page_limit"`
+	TaskKeepMs     int    `json:"task_keep_ms"` // 0: finished tasks are kept for ever
 	FolderDelayMs  int    `json:"folder_delay_ms"`
 	SessionLimit   int    `json:"session_limit"`
 	SessionIdleMs  int    `json:"session_idle_ms"`
 	Consolidation  string `json:"consolidation"`
 	RevertKeepsCBT bool   `json:"revert_keeps_cbt"`
+	OverlapLoses   bool   `json:"overlap_loses_writes"`   // a diff to a snapshot that stood when the next was taken is empty
+	CBTNoSnapshots bool   `json:"cbt_needs_no_snapshots"` // as older servers: tracking is not turned on below snapshots
 	DeltaFormat    string `json:"delta_format"`
 }
 
@@ -48,6 +52,7 @@ type counters struct {
 	logins, logouts, failedLogins int
 	requests                      map[string]int
 	folderRequests                int
+	folderNow, folderMost         int
 	folderBytes                   int64
 	folderByFile                  map[string]*fileCount
 }
@@ -108,6 +113,7 @@ type frozenDisk struct {
 	excluded bool // the snapshot does not hold it
 	changeID string
 	era      uint32
+	below    map[uint32]bool // eras of the snapshots that stood when this one was taken
 }
 
 // Lock and Unlock make the simulator hold the world's mutex while it calls a method or reads properties.
@@ -131,14 +137,14 @@ func newWorld(s *spec) (*world, error) {
 }
 
 func (w *world) resetCounters() {
-	w.counters = counters{requests: map[string]int{}, folderByFile: map[string]*fileCount{}}
+	w.counters = counters{folderNow: w.counters.folderNow, requests: map[string]int{}, folderByFile: map[string]*fileCount{}}
 }
 
 // nameInventory gives the model's datacenter and datastores the names of the spec.
 func (w *world) nameInventory() error {
 	instance := simulator.Map.Get(types.ManagedObjectReference{Type: "ServiceInstance", Value: "ServiceInstance"})
 	content := &instance.(*simulator.ServiceInstance).Content
-	content.About.ApiVersion, content.About.Version = apiVersion, "7.0.3"
+	content.About.ApiVersion, content.About.Version, content.About.InstanceUuid = apiVersion, "7.0.3", w.spec.VCenterUUID
 	theWorld = w
 	simulator.Map.Put(&Collector{PropertyCollector: simulator.PropertyCollector{
 		PropertyCollector: mo.PropertyCollector{Self: content.PropertyCollector}}})
@@ -185,7 +191,7 @@ func (w *world) renameDatastore(ds *simulator.Datastore, name, value string) {
 
 func (w *world) find(name string) *VM {
 	for _, vm := range w.vms {
-		if vm.Name == name {
+		if vm.spec.Name == name {
 			return vm
 		}
 	}
@@ -225,6 +231,11 @@ func dashed(b []byte) string {
 	return t[:8] + "-" + t[8:12] + "-" + t[12:16] + "-" + t[16:20] + "-" + t[20:]
 }
 
+// escapeName writes a name as the inventory shows it.
+func escapeName(name string) string {
+	return strings.NewReplacer("%", "%25", "/", "%2f", `\`, "%5c").Replace(name)
+}
+
 // newChangeUUID is written as vSphere writes the uuid of a change id: bytes with spaces, a dash in the middle.
 func newChangeUUID() string {
 	var b [16]byte
@@ -247,7 +258,7 @@ func newChangeUUID() string {
 func (w *world) addVM(s *vmSpec) error {
 	vm := &VM{world: w, spec: *s, controllers: s.Controllers, history: map[string][]frozenDisk{}}
 	vm.Self = types.ManagedObjectReference{Type: "VirtualMachine", Value: s.Moref}
-	vm.Name = s.Name
+	vm.Name = escapeName(s.Name)
 	vm.power = powerState(s.Power)
 	vm.cbt = s.CBT
 	vm.nvram = make([]byte, s.NVRAMBytes)

@@ -16,8 +16,11 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "vim/snapshot.h"
+#include "vim/source.h"
 
 #define ARGS_MAX 6
+
+static struct tls_trust trust = {.has_sha256 = true};
 
 struct cmd {
     const char *name;
@@ -216,6 +219,39 @@ run_areas(struct vim_session *s, char **args, struct err *err)
     return vim_changed_areas(s, &vm, &m, k, args[3], print_area, NULL, err);
 }
 
+/* layout VM SNAPSHOT KEY: one line of JSON. */
+static int
+run_layout(struct vim_session *s, char **args, struct err *err)
+{
+    CLEANUP_VIM_VM struct vim_vm vm = {0};
+    CLEANUP_VIM_SNAPSHOT struct vim_snapshot p = {0};
+    CLEANUP_JSON json_t *layout = NULL;
+    CLEANUP_FREE char *line = NULL;
+    struct moref v = vm_ref(args[0]), m = snapshot_ref(args[1]);
+    const struct vim_disk *k;
+
+    if (vim_read_vm(s, &v, &vm, err) < 0 || vim_snapshot_read(s, &m, &p, err) < 0 ||
+        !(k = find_disk(&p.devices, args[2], err)) ||
+        vim_disk_layout(s, vm.datacenter, k, &trust, 4, &layout, err) < 0)
+        return err->class;
+    line = json_line(layout);
+    printf("layout %s\n", line);
+    return 0;
+}
+
+static int
+run_nvram(struct vim_session *s, char **args, struct err *err)
+{
+    CLEANUP_VIM_VM struct vim_vm vm = {0};
+    CLEANUP_FREE char *text = NULL;
+    struct moref m = vm_ref(args[0]);
+
+    if (vim_read_vm(s, &m, &vm, err) < 0 || vim_read_nvram(s, &vm, &text, err) < 0)
+        return err->class;
+    printf("nvram %s\n", text ? text : "none");
+    return 0;
+}
+
 static int
 run_get(struct vim_session *s, char **args, struct err *err)
 {
@@ -256,6 +292,8 @@ static const struct cmd cmds[] = {
     {"remove", 1, run_remove},
     {"consolidate", 1, run_consolidate},
     {"areas", 4, run_areas},
+    {"layout", 3, run_layout},
+    {"nvram", 1, run_nvram},
     {"get", 1, run_get},
     {"ignore_cancel", 0, run_ignore_cancel},
     {"pause", 1, run_pause},
@@ -317,7 +355,6 @@ main(int argc, char **argv)
     CLEANUP_VIM_SESSION struct vim_session *s = NULL;
     CLEANUP_SECRET struct secret *password = NULL;
     CLEANUP_FREE char *line = NULL;
-    struct tls_trust trust = {.has_sha256 = true};
     struct vim_target t = {.trust = &trust, .on_cookie = on_cookie};
     struct err err = ERR_INIT;
     size_t size = 0;
