@@ -10,6 +10,7 @@
 #include "job/bus.h"
 #include "job/live.h"
 #include "job/repo_set.h"
+#include "model/vsphere.h"
 #include "store/ports.h"
 
 #define AUDIT_SAMPLES_DEFAULT 1024u
@@ -36,6 +37,7 @@ env_open(struct job_env *env, const struct data_dir *d, bool create, struct err 
     *env = (struct job_env){.limits = spec_limits_default,
                             .deadlines = spec_deadlines_default,
                             .audit_samples = AUDIT_SAMPLES_DEFAULT,
+                            .lease_s = VSPHERE_LEASE_S,
                             .data_dir = xstrdup(d->path),
                             .run_dir = xstrdup(d->run)};
     env->live = live_set_new();
