@@ -1,6 +1,6 @@
 /* client/source_server.c - see source_server.h. */
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <poll.h>
@@ -26,6 +26,27 @@
 #define LOOK_EVERY_MS 20
 #define RUN_DIR "/run"
 
+static char *
+path_of(const struct source_servers *s, uint32_t key)
+{
+    return xasprintf("%s/%u.sock", s->dir, key);
+}
+
+static void
+remove_dir(struct source_servers *s)
+{
+    if (!s->dir)
+        return;
+    for (size_t i = 0; i < s->n; i++) {
+        CLEANUP_FREE char *path = path_of(s, s->v[i].key);
+
+        unlink(path);
+    }
+    if (rmdir(s->dir) < 0)
+        log_warn("the folder '%s' cannot be removed: %s", s->dir, strerror(errno));
+    free(take_ptr(&s->dir));
+}
+
 void
 source_servers_stop(struct source_servers *s)
 {
@@ -42,13 +63,10 @@ source_servers_stop(struct source_servers *s)
     source_words_stop(s);
     for (size_t i = 0; i < s->n; i++) {
         child_free(s->v[i].child);
-        unlink(s->v[i].socket);
-        free(s->v[i].socket);
+        cleanup_fd(&s->v[i].socket_fd);
         free(s->v[i].uri);
     }
-    if (s->dir && rmdir(s->dir) < 0)
-        log_warn("the folder '%s' cannot be removed: %s", s->dir, strerror(errno));
-    free(s->dir);
+    remove_dir(s);
     free(s->v);
     cleanup_fd(&s->done_fd);
     pthread_cond_destroy(&s->changed);
@@ -122,23 +140,6 @@ make_dir(struct source_servers *s, struct err *err)
     return 0;
 }
 
-/* A path in the query of a URI. */
-static char *
-uri_of(const char *socket)
-{
-    CLEANUP_FREE char *escaped = xcalloc(3 * strlen(socket) + 1, 1);
-    char *out = escaped;
-
-    for (const unsigned char *p = (const unsigned char *)socket; *p; p++) {
-        if (strchr("/-._", *p) || (*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') ||
-            (*p >= 'A' && *p <= 'Z'))
-            *out++ = (char)*p;
-        else
-            out += snprintf(out, 4, "%%%02X", *p);
-    }
-    return xasprintf("nbd+unix:///?socket=%s", escaped);
-}
-
 static int
 start_one(struct source_servers *s, const struct source_servers_opts *o,
           const char *plugin, struct err *err)
@@ -148,7 +149,7 @@ start_one(struct source_servers *s, const struct source_servers_opts *o,
     CLEANUP_FREE char *layout = xasprintf("layout=%d", d->layout_fd);
     CLEANUP_FREE char *cookie = xasprintf("cookie=%d", o->cookie_fd);
     CLEANUP_FREE char *renew = xasprintf("renew=%d", o->renew_fd);
-    CLEANUP_FREE char *socket = xasprintf("%s/%u.sock", s->dir, d->key);
+    CLEANUP_FREE char *socket = path_of(s, d->key);
     const int fds[] = {d->layout_fd, o->cookie_fd, o->renew_fd};
     const char *const argv[] = {PROGRAM, "-f",   "-r",   "-U",   socket, "--threads",
                                 THREADS, plugin, layout, cookie, renew,  NULL};
@@ -170,8 +171,7 @@ start_one(struct source_servers *s, const struct source_servers_opts *o,
         return err_prefix(err, "start the source of disk %u", d->key);
     }
     v->key = d->key;
-    v->uri = uri_of(socket);
-    v->socket = take_ptr(&socket);
+    v->socket_fd = -1;
     s->n++;
     return 0;
 }
@@ -194,22 +194,42 @@ failed(struct source_servers *s, struct source_server *v, const char *what,
                    what, words ? ": " : "", words ? words : "");
 }
 
+/* connect(2) follows this link to the socket itself, whatever became of its name. */
+static bool
+open_socket(struct source_servers *s, struct source_server *v)
+{
+    CLEANUP_FREE char *path = path_of(s, v->key);
+
+    if (v->socket_fd < 0) {
+        v->socket_fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (v->socket_fd >= 0)
+            v->uri = xasprintf("nbd+unix:///?socket=/proc/self/fd/%d", v->socket_fd);
+    }
+    return v->socket_fd >= 0;
+}
+
+static bool
+answers(struct source_servers *s, struct source_server *v,
+        const struct source_servers_opts *o)
+{
+    CLEANUP_NBD_CONN struct nbd_conn *c = NULL;
+    struct err why = ERR_INIT;
+    struct nbd_conn_opts nbd = {.connect_s = o->connect_s,
+                                .io_s = o->connect_s,
+                                .cancel_fd = copy_stop_fd(o->stop)};
+
+    if (!open_socket(s, v))
+        return false;
+    nbd.uri = v->uri;
+    return nbd_conn_open(&nbd, &c, &why) == 0;
+}
+
 /* Until a handshake works: the socket is there earlier. */
 static int
 await_one(struct source_servers *s, struct source_server *v,
           const struct source_servers_opts *o, uint64_t deadline_ns, struct err *err)
 {
-    const struct nbd_conn_opts nbd = {.uri = v->uri,
-                                      .connect_s = o->connect_s,
-                                      .io_s = o->connect_s,
-                                      .cancel_fd = copy_stop_fd(o->stop)};
-
-    for (;;) {
-        CLEANUP_NBD_CONN struct nbd_conn *c = NULL;
-        struct err why = ERR_INIT;
-
-        if (nbd_conn_open(&nbd, &c, &why) == 0)
-            return 0;
+    while (!answers(s, v, o)) {
         if (has_exited(v))
             return failed(s, v, "ended at its start", err);
         if (time_mono_ns() >= deadline_ns)
@@ -217,6 +237,7 @@ await_one(struct source_servers *s, struct source_server *v,
         if (copy_stop_pause(o->stop, LOOK_EVERY_MS, err) < 0)
             return err->class;
     }
+    return 0;
 }
 
 int
@@ -240,6 +261,7 @@ source_servers_start(const struct source_servers_opts *o, struct source_servers 
     for (size_t i = 0; i < s->n; i++)
         if (await_one(s, &s->v[i], o, deadline_ns, err) < 0)
             return err->class;
+    remove_dir(s);
     *ret = take_ptr(&s);
     return 0;
 }

@@ -2,8 +2,9 @@
  * Layer 5.  Blocking.
  *
  * Neither an address nor a cookie is in argv: both are in descriptors that the server
- * inherits.  Sockets are in a folder of this user alone.  What the servers say on stderr
- * is logged, and the last of it explains a failure. */
+ * inherits.  Sockets have a name, in a folder of this user alone, only until they answer:
+ * nobody else can connect, and nothing is left of a client that was killed.  What the
+ * servers say on stderr is logged, and the last of it explains a failure. */
 #ifndef SENDENSE_CLIENT_SOURCE_SERVER_H
 #define SENDENSE_CLIENT_SOURCE_SERVER_H
 
@@ -33,10 +34,10 @@ struct source_servers_opts {
  * "source_program": not installed; ERR_IO "source_failed"; ERR_CANCELLED. */
 int source_servers_start(const struct source_servers_opts *o, struct source_servers **ret,
                          struct err *err);
-/* Ends and reaps them, removes the sockets.  NULL ok. */
+/* Ends and reaps them.  NULL ok. */
 void source_servers_stop(struct source_servers *s);
 
-/* The NBD URI of disk @i of the opts; owned by @s. */
+/* The NBD URI of disk @i of the opts, for this process only; owned by @s. */
 const char *source_servers_uri(const struct source_servers *s, size_t i);
 
 /* When @err is a failed source of disk @key: becomes "source_failed" (class as it was),

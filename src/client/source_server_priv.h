@@ -14,7 +14,8 @@
 struct source_server {
     uint32_t key;
     struct child *child;
-    char *socket, *uri;
+    int socket_fd; /* O_PATH: of the socket, whose name is gone once it is open */
+    char *uri;
 
     /* the reading thread's */
     struct line_reader reader;
