@@ -223,6 +223,8 @@ test_show(void **state)
     const struct canned backup[] = {
         {"GET /backups/{id}", 0,
          "{\"backup_id\":\"b\",\"status\":\"completed\",\"quiesced\":false,"
+         "\"cleanup\":{\"released\":[],\"left\":[{\"kind\":\"snapshot\",\"key\":"
+         "\"sendense-x\",\"message\":\"the node is removing it\"}]},"
          "\"disk_results\":[],\"not_protected\":[{\"key\":2017,\"label\":\"Hard disk 2\","
          "\"reason\":\"independent\",\"message\":\"it takes no part\"}]}"},
         {0}};
@@ -239,6 +241,7 @@ test_show(void **state)
     expect(run_cli(backup, "backup show b"), 0, "NOT IN THE BACKUP", NULL);
     expect(run_cli(backup, "backup show b"), 0, "it takes no part", NULL);
     expect(run_cli(backup, "backup show b"), 0, "guest quiesced", NULL);
+    expect(run_cli(backup, "backup show b"), 0, "the node is removing it", NULL);
     expect(run_cli(run, "backup run db --quiesce require"), 0, NULL, "has started");
     asked("\"quiesce\":\"require\"");
 }
