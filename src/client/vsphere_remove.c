@@ -4,9 +4,9 @@
 #include "base/log.h"
 #include "client/vsphere_remove.h"
 
-static int
-remove_once(struct vim_session *s, const struct moref *ref, const char *name,
-            uint32_t *ret_removed, struct err *err)
+int
+vsphere_remove_seen(struct vim_session *s, const struct moref *ref, const char *name,
+                    uint32_t *ret_removed, struct err *err)
 {
     CLEANUP_VIM_VM struct vim_vm vm = {0};
 
@@ -45,10 +45,10 @@ vsphere_remove_named(struct vim_session *s, const struct moref *vm, const char *
 {
     uint32_t removed = 0;
 
-    if (remove_once(s, vm, name, &removed, err) < 0)
+    if (vsphere_remove_seen(s, vm, name, &removed, err) < 0)
         return err->class;
-    if (removed == 0 &&
-        (wait_for_others(s, vm, err) < 0 || remove_once(s, vm, name, &removed, err) < 0))
+    if (removed == 0 && (wait_for_others(s, vm, err) < 0 ||
+                         vsphere_remove_seen(s, vm, name, &removed, err) < 0))
         return err->class;
     *ret_removed = removed;
     return 0;

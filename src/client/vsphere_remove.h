@@ -13,6 +13,10 @@
 int vsphere_remove_named(struct vim_session *s, const struct moref *vm, const char *name,
                          uint32_t *ret_removed, struct err *err);
 
+/* The same of those that are there now; adds to *ret_removed. */
+int vsphere_remove_seen(struct vim_session *s, const struct moref *vm, const char *name,
+                        uint32_t *ret_removed, struct err *err);
+
 /* Merges what a removal could not.  1 when the server still says that it is needed, and
  * @err then says why, if it failed; never fails. */
 int vsphere_consolidate_after(struct vim_session *s, const struct moref *vm,

@@ -131,15 +131,20 @@ vsphere_snapshot_make(struct vsphere_job *job, struct err *err)
     return 0;
 }
 
+/* A request whose answer was lost on its way may have been made twice, and then there is
+ * one more than we know of. */
 static int
 remove_it(struct vsphere_job *job, struct err *err)
 {
-    uint32_t removed;
+    const char *name = job->spec->snapshot->name;
+    uint32_t removed = 0;
 
-    if (job->snapshot.value[0])
-        return vim_snapshot_remove(job->vc.session, &job->snapshot, err);
-    return vsphere_remove_named(job->vc.session, &job->vm.item.ref,
-                                job->spec->snapshot->name, &removed, err);
+    if (!job->snapshot.value[0])
+        return vsphere_remove_named(job->vc.session, &job->vm.item.ref, name, &removed,
+                                    err);
+    if (vim_snapshot_remove(job->vc.session, &job->snapshot, err) < 0)
+        return err->class;
+    return vsphere_remove_seen(job->vc.session, &job->vm.item.ref, name, &removed, err);
 }
 
 void
