@@ -125,6 +125,7 @@ vms_to_candidates(const struct cat_vms *list)
         put_str(o, "id", list->v[i].id);
         put_str(o, "name", list->v[i].name);
         put_str(o, "node_id", list->v[i].node_id);
+        put_str(o, "credential_id", list->v[i].credential_id);
         put_time(o, "created", list->v[i].created_us);
         json_object_set_new(o, "disks", disks_to_json(&list->v[i]));
         json_array_append_new(out, o);

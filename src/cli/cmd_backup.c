@@ -59,7 +59,6 @@ static const struct output_col backup_fields[] = {
     {"started", "started", OUTPUT_TIME},
     {"completed", "completed", OUTPUT_TIME},
     {"client", "client.version"},
-    {"left over", "cleanup.left", OUTPUT_LIST},
     {"nbd targets", "nbd_targets_string"},
     {0},
 };
@@ -85,6 +84,21 @@ static const struct output_col left_out_list[] = {
     {0},
 };
 
+static const struct output_col left_over_list[] = {
+    {"LEFT OVER", "kind"},
+    {"NAME", "key"},
+    {"MESSAGE", "message"},
+    {0},
+};
+
+/* A table that is there only when it has rows. */
+static int
+rows_if_any(const struct cli *c, const json_t *rows, const struct output_col *cols,
+            struct err *err)
+{
+    return json_array_size(rows) > 0 ? output_rows(c, rows, cols, err) : 0;
+}
+
 static int
 show_one(struct cli *c, const json_t *backup, struct err *err)
 {
@@ -94,9 +108,13 @@ show_one(struct cli *c, const json_t *backup, struct err *err)
         r = output_fields(c, backup, backup_fields, err);
         if (r == 0)
             r = output_rows(c, json_object_get(backup, "disk_results"), disk_list, err);
-        if (r == 0 && json_array_size(json_object_get(backup, "not_protected")) > 0)
-            r = output_rows(c, json_object_get(backup, "not_protected"), left_out_list,
+        if (r == 0)
+            r = rows_if_any(c, json_object_get(backup, "not_protected"), left_out_list,
                             err);
+        if (r == 0)
+            r = rows_if_any(c,
+                            json_object_get(json_object_get(backup, "cleanup"), "left"),
+                            left_over_list, err);
     }
     return r < 0 ? r : EXIT_OK;
 }

@@ -150,7 +150,11 @@ list_candidates(const struct cli *c, const json_t *vms)
         CLEANUP_FREE char *disks = output_value(vm, "disks", OUTPUT_COUNT);
         CLEANUP_FREE char *created = output_value(vm, "created", OUTPUT_TIME);
 
-        cli_complain(c, "candidate: %s, %s disks, added %s", id, disks, created);
+        CLEANUP_FREE char *credential = output_value(vm, "credential.name", OUTPUT_TEXT);
+        bool has = json_is_object(json_object_get(vm, "credential"));
+
+        cli_complain(c, "candidate: %s, %s disks, added %s%s%s", id, disks, created,
+                     has ? ", credential " : "", has ? credential : "");
     }
 }
 

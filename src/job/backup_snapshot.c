@@ -57,7 +57,7 @@ backup_snapshot_spec(const struct backup_job *b, struct job_spec *s, struct err 
     s->snapshot->name = xstrdup(b->row.snapshot_name);
     s->snapshot->description = xasprintf("sendense/1 hub=%s node=%s job=%s",
                                          b->env->hub_uuid, b->row.node_id, b->row.job_id);
-    s->snapshot->lease_s = VSPHERE_LEASE_S;
+    s->snapshot->lease_s = b->env->lease_s;
     return credentials_login_by_id(b->env, v->credential_id, &s->vsphere->login, err);
 }
 
@@ -227,9 +227,9 @@ backup_snapshot_renew(struct backup_job *b)
     struct err err = ERR_INIT;
 
     if (!v || !v->res_snapshot ||
-        time_mono_ns() - v->renewed_ns < VSPHERE_LEASE_S / 3 * NS_PER_S)
+        time_mono_ns() - v->renewed_ns < b->env->lease_s / 3 * NS_PER_S)
         return;
-    if (node_client_lease_renew(b->node, b->row.job_id, VSPHERE_LEASE_S, &err) < 0 &&
+    if (node_client_lease_renew(b->node, b->row.job_id, b->env->lease_s, &err) < 0 &&
         err.class != ERR_NOT_FOUND) {
         joblog_line(b->log, LOG_LEVEL_WARN, "renew the lease of the snapshot: %s",
                     err.msg);

@@ -171,8 +171,12 @@ credentials_login(struct job_env *env, const struct cat_credential *row,
 
     if (!env->key)
         return no_key(err, "read a password");
-    if (unseal_text(env->key, context, row->sealed_password, &password, err) < 0)
+    if (unseal_text(env->key, context, row->sealed_password, &password, err) < 0) {
+        /* Our own state, but for its owner to repair: the message must reach him. */
+        if (err->class == ERR_CORRUPT)
+            err->class = ERR_UNAVAILABLE;
         return err_prefix(err, "credential '%s'", row->name);
+    }
     *ret = (struct vsphere_login){.url = xstrdup(row->url),
                                   .user = xstrdup(row->username),
                                   .password = password,

@@ -34,7 +34,7 @@ int credentials_remove(struct job_env *env, const char *id, const char *actor,
                        struct err *err);
 
 /* The login of credential @id, unsealed.  ERR_NOT_FOUND "credential_not_found",
- * ERR_UNAVAILABLE "no_sealing_key", ERR_CORRUPT "unseal_failed". */
+ * ERR_UNAVAILABLE "no_sealing_key", "unseal_failed". */
 int credentials_login(struct job_env *env, const struct cat_credential *row,
                       struct vsphere_login *ret, struct err *err);
 int credentials_login_by_id(struct job_env *env, const char *id,

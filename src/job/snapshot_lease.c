@@ -5,12 +5,16 @@
 static int
 still_there(const struct lease *l, struct err *err)
 {
-    return err_set(err, ERR_UNAVAILABLE, "snapshot_removing",
-                   "the node is removing snapshot '%s' of VM '%.200s' and goes on by "
-                   "itself (%u tries failed%s%.300s)",
-                   l->snapshot_name, l->vm_name, l->attempts,
-                   l->last_error ? ", the last: " : "",
-                   l->last_error ? l->last_error : "");
+    err_set(err, ERR_UNAVAILABLE, "snapshot_removing",
+            "the node is removing snapshot '%s' of VM '%.200s' and goes on by itself",
+            l->snapshot_name, l->vm_name);
+    if (l->attempts > 0)
+        err_set(err, ERR_UNAVAILABLE, "snapshot_removing",
+                "the node is removing snapshot '%s' of VM '%.200s' and goes on by itself "
+                "(%u tries failed, the last: %.300s)",
+                l->snapshot_name, l->vm_name, l->attempts,
+                l->last_error ? l->last_error : "unknown");
+    return err->class;
 }
 
 int

@@ -155,8 +155,8 @@ test_bound(void **state)
     run_sql(rig,
             "UPDATE vmware_credentials SET sealed_password = (SELECT sealed_password "
             "FROM vmware_credentials WHERE id = '1') WHERE id = '2'");
-    T_ERR(ERR_CORRUPT, "unseal_failed", credentials_test(&rig->env, one, &a, &err));
-    T_ERR(ERR_CORRUPT, "unseal_failed", credentials_test(&rig->env, two, &a, &err));
+    T_ERR(ERR_UNAVAILABLE, "unseal_failed", credentials_test(&rig->env, one, &a, &err));
+    T_ERR(ERR_UNAVAILABLE, "unseal_failed", credentials_test(&rig->env, two, &a, &err));
 }
 
 static void

@@ -103,7 +103,7 @@ test_vsphere_pokes(void **state)
         {"source.login.url", "\"http://vc.example\"", BAD},
         {"source.login.user", "\"\"", BAD},
         {"source.login.user", "null", BAD},
-        {"source.login.password", "\"\"", BAD},
+        {"source.login.password", "7", BAD},
         {"source.login.password", "null", BAD},
         {"source.login.tls", "null", BAD},
         {"source.login.tls.sha256", "null", BAD}, /* none of the two */
