@@ -75,12 +75,8 @@ start_daemon() {
 start_node() {
     local listen=127.0.0.1:0
     [ -n "$node_url" ] && listen=${node_url#http://}
-<<<<<<< HEAD
     start_daemon node env "$@" "$BUILD_DIR/sendense-node" --listen "$listen" --token-file "$work/node.token" \
         --state "$work/node-state" "${node_options[@]}" --stop-timeout 2
-=======
-    start_daemon node env "$@" "$BUILD_DIR/sendense-node" --listen "$listen" --token-file "$work/node.token" --state "$work/node-state" "${node_options[@]}" --stop-timeout 2
->>>>>>> w-hub
 }
 
 start_hub() {
