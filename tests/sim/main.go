@@ -67,8 +67,13 @@ func serve(listen, specFile string, plain bool, caOut string) error {
 		model.Cluster, model.Machine, model.Portgroup = 0, 0, 0
 		model.Datastore = len(spec.Datastores)
 	}
-	defer model.Remove()
-	if err := model.Create(); err != nil {
+	err = model.Create()
+	if plain {
+		defer model.Remove()
+	} else {
+		model.Remove() // only the folders that stand for datastores; ours are not kept there
+	}
+	if err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
 	model.Service.Listen = &url.URL{Host: listen, User: url.UserPassword(spec.User, spec.Password)}
@@ -94,5 +99,5 @@ func serve(listen, specFile string, plain bool, caOut string) error {
 	}
 	fmt.Println(string(line))
 	<-stop
-	return nil
+	return server.Config.Close()
 }
