@@ -78,15 +78,15 @@ func serve(listen, specFile string, plain bool, caOut string) error {
 	}
 	model.Service.Listen = &url.URL{Host: listen, User: url.UserPassword(spec.User, spec.Password)}
 	model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	var world *world
+	var simulated *world
 	if !plain {
-		if world, err = newWorld(spec); err != nil {
+		if simulated, err = newWorld(spec); err != nil {
 			return err
 		}
 	}
 	server := model.Service.NewServer()
-	if world != nil {
-		server.Config.Handler = newFront(world, server.Config.Handler)
+	if simulated != nil {
+		server.Config.Handler = newFront(simulated, server.Config.Handler)
 	}
 	server.Config.ErrorLog = log.Default()
 
