@@ -176,7 +176,7 @@ read_piece(struct fetch_pool *p, struct fetch_file *file, uint64_t offset, size_
             /* A new cookie is used at once; one after the other refused is a fault. */
             if (r < 0 || attempt == 0)
                 break;
-            /* fall through */
+            __attribute__((fallthrough));
         case FETCH_AGAIN:
             r = pause_before_next(p, attempt, deadline, err);
             break;

@@ -205,4 +205,6 @@ static struct nbdkit_plugin plugin = {
     .extents = https_extents,
 };
 
+/* nbdkit's header defines it without having declared it. */
+NBDKIT_DLL_PUBLIC struct nbdkit_plugin *plugin_init(void);
 NBDKIT_REGISTER_PLUGIN(plugin)

@@ -68,8 +68,7 @@ struct vim_task {
     enum vim_task_state state; /* a queued one is running */
     unsigned percent;
     struct moref result; /* value "" = none */
-    char fault_kind[64]; /* of VIM_TASK_FAILED */
-    struct err error;    /* the same as an error */
+    struct err error;    /* of VIM_TASK_FAILED */
 };
 int vim_task_decode(const struct xml_node *object, struct vim_task *ret, struct err *err);
 

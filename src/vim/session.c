@@ -433,7 +433,10 @@ get_step(struct vim_session *s, void *arg, struct err *err)
         r = check_status(&a, "GET", err);
     else if (a.status != 200)
         r = err_set(err, ERR_IO, "datastore_read",
-                    "the datastore answers with status %ld", a.status);
+                    "the datastore answers with status %ld%s", a.status,
+                    a.status == 403 ? ": the account's role needs Datastore.Browse and "
+                                      "Datastore.FileManagement"
+                                    : "");
     else
         r = buf_append(g->out, a.body ? a.body : "", a.body_len, err);
     http_response_done(&a);

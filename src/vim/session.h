@@ -46,7 +46,9 @@ struct vim_about {
     bool is_vcenter;
 };
 
-/* Logs in; strings are copied.  Wrong user or password: ERR_AUTH "vcenter_login". */
+/* Logs in; strings are copied.  Wrong user or password: ERR_AUTH "vcenter_login".  A
+ * cancel or timeout in the middle of the login itself may leave a session that only the
+ * server's idle end gives back: nobody knows its cookie. */
 int vim_open(const struct vim_target *t, struct vim_session **ret, struct err *err);
 /* Logs out, within 10 s whatever happens.  NULL ok. */
 void vim_close(struct vim_session *s);

@@ -40,18 +40,6 @@ fill_create(struct soap_request *r, const void *arg)
     soap_bool(r, "quiesce", c->quiesce);
 }
 
-static int
-create_failed(const struct create *c, const struct vim_task *t, struct err *err)
-{
-    static const char *const guest[] = {"ApplicationQuiesceFault",
-                                        "FilesystemQuiesceFault", "ToolsUnavailable"};
-
-    for (size_t i = 0; c->quiesce && i < ARRAY_LEN(guest); i++)
-        if (strcmp(t->fault_kind, guest[i]) == 0)
-            return err_recode(err, "quiesce_failed");
-    return snapshot_failed(err);
-}
-
 /* The task was purged before we saw its end: is there a snapshot of that name? */
 static int
 find_created(struct vim_session *s, const struct create *c, struct moref *ret,
@@ -90,7 +78,7 @@ vim_snapshot_create(struct vim_session *s, const struct moref *vm, const char *n
         return find_created(s, &c, ret, err);
     }
     if (r < 0)
-        return create_failed(&c, &t, err);
+        return snapshot_failed(err);
     if (!t.result.value[0])
         return err_set(err, ERR_PROTOCOL, "vcenter_protocol",
                        "CreateSnapshot_Task: the task has no result");

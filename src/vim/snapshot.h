@@ -57,7 +57,8 @@ typedef int vim_area_fn(void *arg, uint64_t offset, uint64_t length, struct err 
 
 /* Areas that changed since @change_id, "*" = areas in use; all pages to the end.  A page
  * that makes no sense (no progress, another start, areas out of order or beyond the end)
- * is ERR_PROTOCOL "changed_areas"; never asked at the capacity. */
+ * is ERR_PROTOCOL "changed_areas"; never asked at the capacity.  The server's blocks may
+ * be larger than the end of the disk: the last area is cut there. */
 int vim_changed_areas(struct vim_session *s, const struct moref *vm,
                       const struct moref *snapshot, const struct vim_disk *disk,
                       const char *change_id, vim_area_fn *area, void *arg,

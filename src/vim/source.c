@@ -10,7 +10,7 @@
 #include "vim/layout.h"
 #include "vim/props.h"
 
-#define NVRAM_MAX (1u << 20)
+#define NVRAM_MAX (768u << 10) /* 1 MiB of base64: what a restore point holds */
 
 bool
 vim_ds_split(const char *file, char **ret_datastore, char **ret_path)

@@ -28,7 +28,8 @@ int vim_disk_layout(struct vim_session *s, const char *datacenter,
                     const struct vim_disk *disk, const struct tls_trust *trust,
                     unsigned connections, json_t **ret, struct err *err);
 
-/* The VM's NVRAM file, at most 1 MiB; base64; NULL when it has none.  Caller frees. */
+/* The VM's NVRAM file as base64, of which at most 1 MiB (more: ERR_LIMIT
+ * "datastore_read"); NULL when it has none.  Caller frees. */
 int vim_read_nvram(struct vim_session *s, const struct vim_vm *vm, char **ret,
                    struct err *err);
 

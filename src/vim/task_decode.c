@@ -1,5 +1,4 @@
 /* vim/task_decode.c - what the server says about a task; see decode.h. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,11 +20,9 @@ vim_task_decode(const struct xml_node *object, struct vim_task *ret, struct err 
         t.percent = 100;
         (void)soap_moref(vim_prop(object, "info.result"), &t.result);
     } else if (strcmp(state, "error") == 0) {
-        CLEANUP_FREE char *kind = soap_fault_kind(xml_child(error, "fault"));
         CLEANUP_FREE char *text = xml_text(xml_child(error, "localizedMessage"));
 
         t.state = VIM_TASK_FAILED;
-        snprintf(t.fault_kind, sizeof(t.fault_kind), "%.63s", kind);
         (void)soap_fault(xml_child(error, "fault"), text, &t.error);
         if (strcmp(t.error.code, "vcenter_fault") == 0)
             err_recode(&t.error, "vcenter_task");

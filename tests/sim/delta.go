@@ -9,7 +9,7 @@ import (
 
 const tableEntries = 4096
 
-// deltaFile makes the file of a frozen or locked-free delta.  Needs the mutex.
+// deltaFile makes the file of a delta that can be read: frozen, or of a VM that does not run.  Needs the mutex.
 func (l *link) deltaFile() *fileMap {
 	if l.cached != nil && (!l.live || l.cachedAt == l.volume.writes) {
 		return l.cached

@@ -181,6 +181,18 @@ func (x *watcher) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
+// Write gives the answer the prefixes that a vCenter uses: Go's encoder declares one of its own at every element.  The
+// simulator writes an answer in one piece.
+func (x *watcher) Write(answer []byte) (int, error) {
+	const long = "XMLSchema-instance"
+	short := bytes.ReplaceAll(answer, []byte(` xmlns:`+long+`="http://www.w3.org/2001/`+long+`"`), nil)
+	short = bytes.ReplaceAll(short, []byte(` `+long+`:type="`), []byte(` xsi:type="`))
+	if _, err := x.ResponseWriter.Write(short); err != nil {
+		return 0, err
+	}
+	return len(answer), nil
+}
+
 // methodOf names the element inside of the SOAP body; empty when there is none.
 func methodOf(body []byte) string {
 	decoder := xml.NewDecoder(bytes.NewReader(body))

@@ -67,21 +67,26 @@ func serve(listen, specFile string, plain bool, caOut string) error {
 		model.Cluster, model.Machine, model.Portgroup = 0, 0, 0
 		model.Datastore = len(spec.Datastores)
 	}
-	defer model.Remove()
-	if err := model.Create(); err != nil {
+	err = model.Create()
+	if plain {
+		defer model.Remove()
+	} else {
+		model.Remove() // only the folders that stand for datastores; ours are not kept there
+	}
+	if err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
 	model.Service.Listen = &url.URL{Host: listen, User: url.UserPassword(spec.User, spec.Password)}
 	model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	var world *world
+	var simulated *world
 	if !plain {
-		if world, err = newWorld(spec); err != nil {
+		if simulated, err = newWorld(spec); err != nil {
 			return err
 		}
 	}
 	server := model.Service.NewServer()
-	if world != nil {
-		server.Config.Handler = newFront(world, server.Config.Handler)
+	if simulated != nil {
+		server.Config.Handler = newFront(simulated, server.Config.Handler)
 	}
 	server.Config.ErrorLog = log.Default()
 
@@ -94,5 +99,5 @@ func serve(listen, specFile string, plain bool, caOut string) error {
 	}
 	fmt.Println(string(line))
 	<-stop
-	return nil
+	return server.Config.Close()
 }

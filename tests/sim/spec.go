@@ -27,6 +27,7 @@ type vmSpec struct {
 	Name                string           `json:"name"`
 	InstanceUUID        string           `json:"instance_uuid"`
 	Moref               string           `json:"moref"`
+	Folder              string           `json:"folder"`
 	Template            bool             `json:"template"`
 	Power               string           `json:"power"`
 	Connection          string           `json:"connection"`

@@ -15,9 +15,9 @@ import (
 // placeInInventory hangs a new VM into folder, host, pool and datastores.
 func (vm *VM) placeInInventory() {
 	dc := simulator.Map.Any("Datacenter").(*simulator.Datacenter)
-	folder := simulator.Map.Get(dc.VmFolder).(*simulator.Folder)
+	folder := subfolder(simulator.Map.Get(dc.VmFolder).(*simulator.Folder), vm.spec.Folder)
 	host := vm.world.host
-	vm.Parent = &dc.VmFolder
+	vm.Parent = &folder.Self
 	folder.ChildEntity = append(folder.ChildEntity, vm.Self)
 	host.Vm = append(host.Vm, vm.Self)
 	hostRef := host.Self

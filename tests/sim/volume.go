@@ -51,7 +51,7 @@ type volume struct {
 	baseSize int64
 	used     []extent // of the base file; valid when scanned
 	scanned  bool
-	log      *os.File
+	log      *os.File // nil: nothing was written yet
 	logEnd   int64
 	grains   map[int64][]version
 	era      uint32
@@ -71,15 +71,20 @@ func newVolume(file string) (*volume, error) {
 		}
 		v.base, v.baseSize = base, info.Size()
 	}
+	return v, nil
+}
+
+// openLog makes the file for what is written; most disks of a large inventory never need one.
+func (v *volume) openLog() error {
+	if v.log != nil {
+		return nil
+	}
 	log, err := os.CreateTemp("", "sendense-sim-log-")
 	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(log.Name()); err != nil {
-		return nil, err
+		return err
 	}
 	v.log = log
-	return v, nil
+	return os.Remove(log.Name())
 }
 
 // nextEra ends the present era; what was written until now can be seen for ever.
@@ -103,6 +108,9 @@ func (v *volume) at(grain int64, at view) (version, bool) {
 func (v *volume) write(data []byte, offset int64, current view) error {
 	if offset < 0 || offset+int64(len(data)) > current.size {
 		return fmt.Errorf("%d bytes at %d lie outside of the disk", len(data), offset)
+	}
+	if err := v.openLog(); err != nil {
+		return err
 	}
 	v.writes++
 	for len(data) > 0 {

@@ -148,7 +148,7 @@ func (w *world) nameInventory() error {
 	theWorld = w
 	simulator.Map.Put(&Collector{PropertyCollector: simulator.PropertyCollector{
 		PropertyCollector: mo.PropertyCollector{Self: content.PropertyCollector}}})
-	simulator.Map.Any("Datacenter").(*simulator.Datacenter).Name = w.spec.Datacenter
+	w.placeDatacenter(simulator.Map.Any("Datacenter").(*simulator.Datacenter))
 	w.host = simulator.Map.Any("HostSystem").(*simulator.HostSystem)
 	all := simulator.Map.All("Datastore")
 	if len(all) != len(w.spec.Datastores) {
@@ -160,6 +160,39 @@ func (w *world) nameInventory() error {
 		w.datastores[name] = ds
 	}
 	return nil
+}
+
+// placeDatacenter names the datacenter and hangs it into the folders of its path.
+func (w *world) placeDatacenter(dc *simulator.Datacenter) {
+	cut := strings.LastIndexByte(w.spec.Datacenter, '/')
+	dc.Name = w.spec.Datacenter[cut+1:]
+	if cut < 0 {
+		return
+	}
+	root := simulator.Map.Get(*dc.Parent).(*simulator.Folder)
+	simulator.RemoveReference(&root.ChildEntity, dc.Self)
+	parent := subfolder(root, w.spec.Datacenter[:cut])
+	parent.ChildEntity = append(parent.ChildEntity, dc.Self)
+	dc.Parent = &parent.Self
+}
+
+// subfolder walks down a path of folders and makes those that are missing.
+func subfolder(at *simulator.Folder, path string) *simulator.Folder {
+	for _, name := range strings.Split(path, "/") {
+		if name == "" {
+			continue
+		}
+		if found, ok := simulator.Map.FindByName(name, at.ChildEntity).(*simulator.Folder); ok {
+			at = found
+			continue
+		}
+		next := new(simulator.Folder)
+		next.Name, next.ChildType = name, at.ChildType
+		simulator.Map.PutEntity(at, next)
+		at.ChildEntity = append(at.ChildEntity, next.Self)
+		at = next
+	}
+	return at
 }
 
 // renameDatastore gives a datastore its name, and a reference like a vCenter's instead of a path of this machine.

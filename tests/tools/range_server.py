@@ -4,6 +4,7 @@
 GET /folder/NAME gives a file of ROOT with ranges, to who sends the valid cookie.  GET /control/… needs no cookie:
   cookie?value=TEXT          the cookie that is valid from now on (none: no cookie is asked for)
   fault?kind=K&count=N[&name=PART][&min=OFFSET]   the next N ranges of files whose name holds PART go wrong
+  expire?after=N&value=TEXT  the same, once N more ranges were given
   delay?ms=N                 each answer takes that long
   stats                      what happened since the last stats?reset=1"""
 import http.server
@@ -20,7 +21,7 @@ import urllib.parse
 
 ROOT, CERTIFICATE, KEY = sys.argv[1:4]
 lock = threading.Lock()
-state = {"cookie": None, "delay_ms": 0, "faults": []}
+state = {"cookie": None, "expire": None, "delay_ms": 0, "faults": []}
 ZERO = {"requests": 0, "ranges": 0, "connections": 0, "in_flight": 0, "most_in_flight": 0, "bytes": 0, "refused": 0, "longest": 0}
 stats = dict(ZERO)
 
@@ -57,6 +58,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with lock:
             if what == "cookie":
                 state["cookie"] = query.get("value")
+                state["expire"] = None
+            elif what == "expire":
+                state["expire"] = [int(query["after"]), query["value"]]
             elif what == "delay":
                 state["delay_ms"] = int(query["ms"])
             elif what == "fault":
@@ -124,6 +128,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             data = f.read(last - first + 1)
         with lock:
             stats["ranges"] += 1
+            if state["expire"]:
+                state["expire"][0] -= 1
+                if state["expire"][0] == 0:
+                    state["cookie"], state["expire"] = state["expire"][1], None
             stats["bytes"] += len(data)
             stats["longest"] = max(stats["longest"], len(data))
         return self.send(fault, data, first, last, size)

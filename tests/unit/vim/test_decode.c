@@ -316,9 +316,8 @@ tasks(void **state)
     assert_string_equal(t.result.value, "snapshot-5");
     task_of("task-quiesce", &t);
     assert_int_equal(t.state, VIM_TASK_FAILED);
-    assert_string_equal(t.fault_kind, "ApplicationQuiesceFault");
     assert_int_equal(t.error.class, ERR_IO);
-    assert_string_equal(t.error.code, "vcenter_task");
+    assert_string_equal(t.error.code, "quiesce_failed");
     assert_non_null(strstr(t.error.msg, "quiescing the virtual machine"));
     task_of("task-busy", &t);
     assert_int_equal(t.error.class, ERR_UNAVAILABLE);
