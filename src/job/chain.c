@@ -57,6 +57,7 @@ add(struct chain *c, struct repo *repo, const struct point_disk *d, struct err *
     memcpy(l->locator, d->locator, sizeof l->locator);
     memcpy(l->layer_id, d->layer_id, sizeof l->layer_id);
     memcpy(l->layer_root, d->layer_root, sizeof l->layer_root);
+    memcpy(l->content_root, d->content_root, sizeof l->content_root);
     return 0;
 }
 

@@ -22,7 +22,8 @@ struct chain_layer {
     char *manifest; /* absolute path */
     char layer_id[UUID_STR_SIZE];
     uint8_t layer_root[MANIFEST_HASH_SIZE];
-    uint64_t size_bytes; /* of the disk at that time */
+    uint8_t content_root[MANIFEST_HASH_SIZE]; /* of the disk at that time */
+    uint64_t size_bytes;                      /* of the disk at that time */
 };
 
 struct chain {
