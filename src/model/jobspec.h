@@ -48,7 +48,7 @@ struct job_spec_disk {
     char *source_url;
     char *target;
     char *target_description; /* NULL = not checked */
-    enum read_mode read;      /* READ_ALL in this version */
+    enum read_mode read;      /* READ_ALL without a parent */
     enum reason reason;
     char *change_id; /* or NULL */
     char layer_id[UUID_STR_SIZE];

@@ -16,9 +16,4 @@
 int allocation_check(struct nbd_conn *c, const struct worker_spec_disk *d, bool tip_only,
                      struct findings *f, struct pulse *pulse, struct err *err);
 
-/* verify, of a layer on a parent: what the tip recorded as zero reads as zero.  That the
- * image's tables say so is enough; where they do not, it is read.  Else `mismatch`. */
-int zero_runs_check(struct nbd_conn *c, const struct worker_spec_disk *d,
-                    struct findings *f, struct pulse *pulse, struct err *err);
-
 #endif

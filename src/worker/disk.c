@@ -10,6 +10,7 @@
 #include "worker/allocation.h"
 #include "worker/manifests.h"
 #include "worker/block_reader.h"
+#include "worker/zero_runs.h"
 
 struct task {
     /* fixed */
