@@ -291,8 +291,14 @@ api_parent_manifest_get(struct http_call *call, void *app, struct http_reply *re
 {
     CLEANUP_PARENT_MANIFEST struct parent_manifest *p = NULL;
 
-    if (open_parent(call, app, &p, err) < 0 || ask(call, p, err) < 0)
+    if (open_parent(call, app, &p, err) < 0 || ask(call, p, err) < 0) {
+        /* Asking again does not help: the client is to give up at once, and say why. */
+        if (err->class == ERR_CORRUPT) {
+            err_recode(err, "parent_damaged");
+            reply->status = 422;
+        }
         return err->class;
+    }
     reply->stream = parent_stream;
     reply->stream_free = parent_free;
     reply->stream_arg = take_ptr(&p);

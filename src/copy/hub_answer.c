@@ -24,6 +24,8 @@ refusal_class(long status)
         return ERR_NOT_FOUND;
     if (status == 409)
         return ERR_EXISTS;
+    if (status == 422)
+        return ERR_CORRUPT;
     if (status == 507)
         return ERR_NO_SPACE;
     if (status == 408 || status == 429 || status >= 500)

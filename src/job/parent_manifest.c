@@ -67,6 +67,16 @@ check_header(const struct chain *c, size_t i, const struct manifest_file *f,
                    l->manifest);
 }
 
+static int
+missing_is_damage(struct err *err)
+{
+    if (err->class == ERR_NOT_FOUND) {
+        err->class = ERR_CORRUPT;
+        err_recode(err, "manifest_corrupt");
+    }
+    return err->class;
+}
+
 int
 parent_manifest_open(const struct chain *chain, struct parent_manifest **ret,
                      struct err *err)
@@ -80,7 +90,7 @@ parent_manifest_open(const struct chain *chain, struct parent_manifest **ret,
     p->files = xcalloc(chain->n, sizeof *p->files);
     for (size_t i = 0; i < chain->n; i++) {
         if (manifest_file_open(chain->v[i].manifest, &p->files[i], err) < 0)
-            return err->class;
+            return missing_is_damage(err);
         p->n++;
         if (check_header(chain, i, p->files[i], err) < 0)
             return err->class;

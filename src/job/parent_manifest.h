@@ -22,7 +22,7 @@ struct parent_manifest;
 void cleanup_parent_manifest(struct parent_manifest **p);
 
 /* Opens every manifest of @chain and checks that header and trailer are those of its
- * layer.  ERR_CORRUPT "manifest_corrupt", ERR_NOT_FOUND, ERR_IO. */
+ * layer.  ERR_CORRUPT "manifest_corrupt" (a missing one too), ERR_IO. */
 int parent_manifest_open(const struct chain *chain, struct parent_manifest **ret,
                          struct err *err);
 void parent_manifest_free(struct parent_manifest *p); /* NULL ok */
