@@ -455,6 +455,7 @@ copy_by_client(struct run *r)
     CLEANUP_CHILD struct child *child = NULL;
     struct line_reader lines;
     struct event_stream stream;
+    struct child_exit how;
     struct err err = ERR_INIT;
     bool open = true;
 
@@ -478,6 +479,9 @@ copy_by_client(struct run *r)
         open = line_reader_fill(&lines, p.fd, &err) != LINE_FILL_EOF;
     }
     check(event_stream_end(&stream, &err), &err);
+    check(child_wait(child, time_mono_ns() + STEP_S * NS_PER_S, &how, &err), &err);
+    assert_false(how.signaled);
+    assert_int_equal(how.value, r->ok ? 0 : 1);
     line_reader_done(&lines);
 }
 
