@@ -316,6 +316,38 @@ thirty_layers(void **state)
     incr_check_chains(&w);
 }
 
+/* What an incremental costs follows what changed, not the size of the disk. */
+static void
+cost_follows_changes(void **state)
+{
+    static const uint64_t sizes[] = {1ull << 30, 1ull << 40};
+    struct byte_counters cost[2];
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct incr_disk *d;
+
+        incr_init(&w);
+        d = incr_add_disk(&w, 2000, sizes[i]);
+        incr_write(&w, d, 0, 2 * MIB, 3, false);
+        incr_write(&w, d, sizes[i] - MIB, MIB, 4, false);
+        incr_backup_ok(&w, false);
+        incr_write(&w, d, MIB, MIB, 5, false);
+        incr_write(&w, d, sizes[i] - MIB, BLOCK, 0, false);
+        track(d, BLOCK, 0);
+        incr_backup_ok(&w, true);
+        cost[i] = d->bytes;
+        /* 16 changed blocks, and one zero run. */
+        assert_int_equal(d->records, 17);
+        assert_int_equal(d->bytes.sent, MIB);
+        incr_done(&w);
+    }
+    assert_int_equal(cost[0].read - cost[0].audit, MIB + BLOCK);
+    assert_int_equal(cost[1].read - cost[1].audit, MIB + BLOCK);
+    assert_in_range(cost[1].audit, cost[0].audit - 64 * BLOCK,
+                    cost[0].audit + 64 * BLOCK);
+}
+
 static void
 fails_with(const char *code, bool here)
 {
@@ -381,7 +413,8 @@ main(void)
         T(nothing_changed),         T(zeroes_hide),
         T(grown_in_the_last_block), T(tracking_lies),
         T(parent_manifest_damaged), T(areas_refused),
-        T(thirty_layers),           cmocka_unit_test(seeds),
+        T(thirty_layers),           cmocka_unit_test(cost_follows_changes),
+        cmocka_unit_test(seeds),
     };
 
     return cmocka_run_group_tests_name("incremental_engine", tests, NULL, NULL);
