@@ -6,7 +6,7 @@ _sendense() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --output | -o | --url | --token-file | --disk | --node | --vm-id | --repo | --rate | --timeout | --vm | --status | --to | --format | --scope | --expires-in | --after) ((i++)) ;;
+        --output | -o | --url | --token-file | --disk | --node | --vm-id | --host | --user | --password-file | --fingerprint | --ca-file | --quiesce | --repo | --rate | --timeout | --vm | --status | --to | --format | --scope | --expires-in | --after) ((i++)) ;;
         -*) ;;
         *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
         esac
@@ -30,6 +30,27 @@ _sendense() {
         return
         ;;
     --vm-id)
+        return
+        ;;
+    --host)
+        return
+        ;;
+    --user)
+        return
+        ;;
+    --password-file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --fingerprint)
+        return
+        ;;
+    --ca-file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    --quiesce)
+        mapfile -t COMPREPLY < <(compgen -W 'try require off' -- "$cur")
         return
         ;;
     --repo)
@@ -68,7 +89,7 @@ _sendense() {
         ;;
     esac
     case $noun,$verb in
-    ,) words='login repo node vm backup restore token events version completion help --help --version' ;;
+    ,) words='login repo node credential vm backup restore token events version completion help --help --version' ;;
     login,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
     repo,) words='add ls show import' ;;
     repo,add) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
@@ -77,13 +98,21 @@ _sendense() {
     repo,import) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     node,) words='ls' ;;
     node,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
-    vm,) words='add ls show rm' ;;
+    credential,) words='add ls show test rm probe' ;;
+    credential,add) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --node --host --user --password-file --fingerprint --ca-file' ;;
+    credential,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    credential,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    credential,test) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    credential,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    credential,probe) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --node' ;;
+    vm,) words='discover add ls show rm' ;;
+    vm,discover) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --all' ;;
     vm,add) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --disk --node' ;;
     vm,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     vm,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
     vm,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
     backup,) words='run ls show log verify rm cancel' ;;
-    backup,run) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --repo --rate --wait --timeout' ;;
+    backup,run) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --quiesce --repo --rate --wait --timeout' ;;
     backup,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --repo --vm --status' ;;
     backup,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --timeout' ;;
     backup,log) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -f --follow' ;;
@@ -102,7 +131,7 @@ _sendense() {
     events,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -f --follow --after --progress" ;;
     version,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
     completion,) words='bash zsh fish'" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
-    help,) words='login repo node vm backup restore token events version completion help'" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
+    help,) words='login repo node credential vm backup restore token events version completion help'" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

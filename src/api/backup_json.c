@@ -173,6 +173,11 @@ backup_to_json(struct api *a, const struct cat_backup *b)
         json_array_append_new(disks, disk_to_json(b, &b->disks[i], &t, done));
     }
     json_object_set_new(o, "disk_results", disks);
+    put_json_text(o, "not_protected", b->not_protected ? b->not_protected : "[]");
+    put_str(o, "snapshot_name", b->snapshot_name);
+    json_object_set_new(o, "quiesced",
+                        b->quiesced ? json_boolean(strcmp(b->quiesced, "yes") == 0)
+                                    : json_null());
     put_str(o, "nbd_targets_string", b->nbd_targets_string);
     put_times(o, b);
     json_object_set_new(o, "bytes", bytes_to_json(&sum));

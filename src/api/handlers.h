@@ -21,6 +21,15 @@ API_HANDLER(api_repositories_import);
 API_HANDLER(api_nodes_list);
 API_HANDLER(api_nodes_get);
 API_HANDLER(api_nodes_add);
+/* routes_credential.c */
+API_HANDLER(api_credentials_list);
+API_HANDLER(api_credentials_add);
+API_HANDLER(api_credentials_get);
+API_HANDLER(api_credentials_remove);
+API_HANDLER(api_credentials_test);
+API_HANDLER(api_credentials_probe);
+/* routes_discover.c */
+API_HANDLER(api_vms_discover);
 /* routes_vm.c */
 API_HANDLER(api_vms_list);
 API_HANDLER(api_vms_add);

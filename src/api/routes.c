@@ -25,6 +25,17 @@ const struct http_route api_routes[] = {
     {"POST", V1 "/nodes", "admin", HTTP_BODY_JSON, 0, api_nodes_add, NULL},
     {"GET", V1 "/nodes/{id}", "read", HTTP_BODY_NONE, 0, api_nodes_get, NULL},
 
+    {"GET", V1 "/credentials", "read", HTTP_BODY_NONE, 0, api_credentials_list, NULL},
+    {"POST", V1 "/credentials", "admin", HTTP_BODY_JSON, 0, api_credentials_add, NULL},
+    {"POST", V1 "/credentials/probe", "admin", HTTP_BODY_JSON, 0, api_credentials_probe,
+     NULL},
+    {"GET", V1 "/credentials/{id}", "read", HTTP_BODY_NONE, 0, api_credentials_get, NULL},
+    {"DELETE", V1 "/credentials/{id}", "admin", HTTP_BODY_NONE, 0, api_credentials_remove,
+     NULL},
+    {"POST", V1 "/credentials/{id}/test", "admin", HTTP_BODY_NONE, 0,
+     api_credentials_test, NULL},
+
+    {"POST", V1 "/vms/discover", "operate", HTTP_BODY_JSON, 0, api_vms_discover, NULL},
     {"GET", V1 "/vms", "read", HTTP_BODY_NONE, 0, api_vms_list, NULL},
     {"POST", V1 "/vms", "operate", HTTP_BODY_JSON, 0, api_vms_add, NULL},
     {"GET", V1 "/vms/{id}", "read", HTTP_BODY_NONE, 0, api_vms_get, NULL},

@@ -45,7 +45,7 @@ read_limits(const json_t *j, struct spec_limits *l, struct err *err)
 static int
 read_request(struct http_call *call, struct backup_request *req, struct err *err)
 {
-    const char *type;
+    const char *type, *quiesce;
     const json_t *limits;
     struct jreader r;
 
@@ -54,6 +54,7 @@ read_request(struct http_call *call, struct backup_request *req, struct err *err
     req->vm_id = jopt_str(&r, "vm_id", NULL);
     req->repository_id = jopt_str(&r, "repository_id", DEFAULT_REPOSITORY);
     type = jopt_str(&r, "backup_type", "full");
+    quiesce = jopt_str(&r, "quiesce", quiesce_to_str(QUIESCE_TRY));
     limits = jopt_obj(&r, "limits");
     if (jreader_end(&r) < 0)
         return err->class;
@@ -65,6 +66,9 @@ read_request(struct http_call *call, struct backup_request *req, struct err *err
             err, ERR_INVALID, "unsupported_backup_type",
             "backup_type '%.40s' is not supported: this version makes 'full' backups",
             type);
+    if (quiesce_from_str(quiesce, &req->quiesce) < 0)
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "quiesce must be 'try', 'require' or 'off'");
     return read_limits(limits, &req->limits, err);
 }
 

@@ -10,8 +10,29 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "catalog/cat_backup.h"
+#include "catalog/cat_credential.h"
 #include "job/nodes.h"
 #include "model/naming.h"
+
+/* Of a disk of a vCenter: where it is plugged in, and what holds it. */
+static void
+put_place(json_t *o, const struct cat_vm_disk *d)
+{
+    put_str(o, "bus", d->bus);
+    json_object_set_new(o, "bus_number", json_integer(d->bus_number));
+    json_object_set_new(o, "unit", json_integer(d->unit_number));
+    put_str(o, "backing", d->backing);
+    put_str(o, "file", d->file);
+    put_str(o, "base_file", d->base_file);
+    put_str(o, "datastore", d->datastore);
+    put_str(o, "source_uuid", d->source_uuid);
+    json_object_set_new(
+        o, "not_protected",
+        d->not_protected
+            ? json_pack("{s:s, s:s}", "reason", d->not_protected, "message",
+                        d->not_protected_message ? d->not_protected_message : "")
+            : json_null());
+}
 
 static json_t *
 disks_to_json(const struct cat_vm *vm)
@@ -28,6 +49,9 @@ disks_to_json(const struct cat_vm *vm)
         put_str(o, "label", d->label);
         put_str(o, "source", d->source_url);
         put_u64(o, "size_bytes", d->size_bytes);
+        json_object_set_new(o, "protected", json_boolean(!d->not_protected));
+        if (d->bus)
+            put_place(o, d);
         json_array_append_new(disks, o);
     }
     return disks;
@@ -52,6 +76,24 @@ last_backup(struct api *a, const char *vm_id)
     return o ? o : json_null();
 }
 
+/* {id, name} of what it was discovered with, or null. */
+static json_t *
+credential_of(struct api *a, const struct cat_vm *vm)
+{
+    struct cat_credential row = {0};
+    struct err ignored = ERR_INIT;
+    json_t *o;
+
+    if (!vm->credential_id ||
+        cat_credential_get(a->env->catalog, vm->credential_id, &row, &ignored) < 0)
+        return json_null();
+    o = json_object();
+    put_str(o, "id", row.id);
+    put_str(o, "name", row.name);
+    cat_credential_done(&row);
+    return o;
+}
+
 json_t *
 vm_to_json(struct api *a, const struct cat_vm *vm)
 {
@@ -62,6 +104,11 @@ vm_to_json(struct api *a, const struct cat_vm *vm)
     put_str(o, "source_type", vm->source_type);
     put_str(o, "node_id", vm->node_id);
     put_time(o, "created", vm->created_us);
+    json_object_set_new(o, "credential", credential_of(a, vm));
+    put_str(o, "ref", vm->moref);
+    put_str(o, "instance_uuid", vm->instance_uuid);
+    put_json_text(o, "platform", vm->platform);
+    put_time(o, "discovered", vm->discovered_us);
     json_object_set_new(o, "disks", disks_to_json(vm));
     json_object_set_new(o, "last_backup", last_backup(a, vm->id));
     return o;
@@ -78,6 +125,7 @@ vms_to_candidates(const struct cat_vms *list)
         put_str(o, "id", list->v[i].id);
         put_str(o, "name", list->v[i].name);
         put_str(o, "node_id", list->v[i].node_id);
+        put_str(o, "credential_id", list->v[i].credential_id);
         put_time(o, "created", list->v[i].created_us);
         json_object_set_new(o, "disks", disks_to_json(&list->v[i]));
         json_array_append_new(out, o);

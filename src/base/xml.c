@@ -203,6 +203,31 @@ xml_bool(const struct xml_node *e, bool *ret)
     return *ret || strcmp(s, "false") == 0 || strcmp(s, "0") == 0;
 }
 
+int
+xml_source(struct buf *b, const struct xml_node *e, struct err *err)
+{
+    xmlDoc *from = node_of(e)->doc;
+    xmlDoc *doc = xmlNewDoc((const xmlChar *)"1.0");
+    xmlNode *copy = doc ? xmlDocCopyNode((xmlNode *)node_of(e), doc, 1) : NULL;
+    xmlNs **scope = copy ? xmlGetNsList(from, node_of(e)) : NULL;
+    xmlBuffer *text = copy ? xmlBufferCreate() : NULL;
+    int r = ERR_INTERNAL;
+
+    /* A prefix may be used in a value only (xsi:type="vim25:…"): all that are in scope.
+     */
+    for (size_t i = 0; scope && scope[i]; i++)
+        (void)xmlNewNs(copy, scope[i]->href, scope[i]->prefix);
+    if (text && xmlNodeDump(text, doc, copy, 0, 0) >= 0)
+        r = buf_append(b, xmlBufferContent(text), (size_t)xmlBufferLength(text), err);
+    else
+        err_set(err, ERR_INTERNAL, NULL, "no memory for a copy of an element");
+    xmlFree(scope);
+    xmlBufferFree(text);
+    xmlFreeNode(copy);
+    xmlFreeDoc(doc);
+    return r;
+}
+
 static bool
 can_be_carried(const char *text)
 {
@@ -227,6 +252,7 @@ xml_escape(struct buf *b, const char *text, struct err *err)
     if (!s)
         return err_set(err, ERR_INTERNAL, NULL, "no memory for a text");
     r = buf_append(b, s, strlen((const char *)s), err);
+    explicit_bzero(s, strlen((const char *)s)); /* it may be a password */
     xmlFree(s);
     return r;
 }

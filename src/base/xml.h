@@ -51,6 +51,10 @@ char *xml_type(const struct xml_node *e);
 bool xml_u64(const struct xml_node *e, uint64_t *ret);
 bool xml_bool(const struct xml_node *e, bool *ret);
 
+/* Appends the element as a document of its own: markup as the server wrote it, with the
+ * namespaces that it uses.  ERR_LIMIT. */
+int xml_source(struct buf *b, const struct xml_node *e, struct err *err);
+
 /* Appends @text as character data: markup escaped, characters that XML cannot carry
  * refused.  ERR_INVALID "not_xml", ERR_LIMIT. */
 int xml_escape(struct buf *b, const char *text, struct err *err);

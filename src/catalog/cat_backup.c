@@ -8,7 +8,7 @@
     "current_phase, verification, readback, verified_us, seq, attempt, point_id, "       \
     "requested_by, job_token_hash, created_us, started_us, completed_us, error_code, "   \
     "error_phase, error_disk, error_message, nbd_targets_string, client_identity, "      \
-    "cleanup"
+    "cleanup, snapshot_name, quiesced, not_protected"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_backup, TEXT, job_id),
@@ -38,6 +38,9 @@ static const struct row_field fields[] = {
     ROW_FIELD(cat_backup, TEXT, nbd_targets_string),
     ROW_FIELD(cat_backup, TEXT, client_identity),
     ROW_FIELD(cat_backup, TEXT, cleanup),
+    ROW_FIELD(cat_backup, TEXT, snapshot_name),
+    ROW_FIELD(cat_backup, TEXT, quiesced),
+    ROW_FIELD(cat_backup, TEXT, not_protected),
 };
 static const struct row_map map = ROW_MAP(cat_backup, fields);
 
@@ -69,7 +72,7 @@ insert_job(struct catalog *c, const struct cat_backup *b, struct err *err)
     if (stmt_open(&s, c,
                   "INSERT INTO backup_jobs (" COLUMNS
                   ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                   err) < 0)
         return err->class;
     row_bind(&s, &map, &row);

@@ -37,6 +37,10 @@ struct cat_backup {
     const char *nbd_targets_string; /* NULL until the exports are up */
     const char *client_identity;    /* NULL until the node told it */
     const char *cleanup; /* JSON text {released[], left[]} of a failed job, NULL = none */
+    /* vsphere only, else NULL */
+    const char *snapshot_name;
+    const char *quiesced;      /* "yes", "no"; NULL: no snapshot was taken */
+    const char *not_protected; /* JSON text: disks of the VM that are not in the backup */
     struct cat_backup_disk *disks; /* sorted by disk_index */
     size_t n_disks;
 };

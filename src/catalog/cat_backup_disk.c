@@ -10,7 +10,7 @@
     "records, change_id, nbd_port, nbd_export_name, qemu_nbd_pid, state, "               \
     "error_message, "                                                                    \
     "bytes_read, bytes_sent, bytes_zero, bytes_skipped, bytes_audit, bytes_stored, "     \
-    "checkpoint"
+    "checkpoint, source_uuid"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_backup_disk, TEXT, job_id),
@@ -42,6 +42,7 @@ static const struct row_field fields[] = {
     ROW_FIELD_AS("bytes_audit", cat_backup_disk, U64, bytes.audit),
     ROW_FIELD_AS("bytes_stored", cat_backup_disk, U64, bytes.stored),
     ROW_FIELD(cat_backup_disk, I64, checkpoint),
+    ROW_FIELD(cat_backup_disk, TEXT, source_uuid),
 };
 const struct row_map cat_backup_disk_map = ROW_MAP(cat_backup_disk, fields);
 
@@ -59,7 +60,7 @@ backup_disk_insert(struct catalog *c, const struct cat_backup_disk *d, struct er
     if (stmt_open(&s, c,
                   "INSERT INTO backup_disks (" COLUMNS
                   ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                   err) < 0)
         return err->class;
     row_bind(&s, &cat_backup_disk_map, d);

@@ -34,6 +34,7 @@ struct cat_backup_disk {
     const char *error_message;
     struct cat_disk_bytes bytes;
     int64_t checkpoint;
+    const char *source_uuid; /* of the platform; NULL = none */
 };
 
 void cat_backup_disk_done(struct cat_backup_disk *d);

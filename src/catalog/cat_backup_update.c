@@ -147,6 +147,23 @@ cat_backup_set_targets(struct catalog *c, const char *job_id,
 }
 
 int
+cat_backup_set_snapshot(struct catalog *c, const char *job_id, bool quiesced,
+                        const char *not_protected, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(
+            &s, c,
+            "UPDATE backup_jobs SET quiesced = ?, not_protected = ? WHERE job_id = ?",
+            err) < 0)
+        return err->class;
+    bind_text(&s, quiesced ? "yes" : "no");
+    bind_text(&s, not_protected);
+    bind_text(&s, job_id);
+    return stmt_exec_one(&s, "backup_not_found", "backup");
+}
+
+int
 cat_backup_set_client(struct catalog *c, const char *job_id, const char *client_identity,
                       struct err *err)
 {

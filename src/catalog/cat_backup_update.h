@@ -51,6 +51,9 @@ int cat_backup_set_targets(struct catalog *c, const char *job_id,
                            const char *nbd_targets_string, struct err *err);
 int cat_backup_set_client(struct catalog *c, const char *job_id,
                           const char *client_identity, struct err *err);
+/* The snapshot that the backup reads from is there.  @not_protected: JSON text. */
+int cat_backup_set_snapshot(struct catalog *c, const char *job_id, bool quiesced,
+                            const char *not_protected, struct err *err);
 /* A higher attempt with its token: ERR_EXISTS "state_conflict" when @attempt is not
  * higher. */
 int cat_backup_set_attempt(struct catalog *c, const char *job_id, int64_t attempt,

@@ -163,6 +163,6 @@ cat_node_remove(struct catalog *c, const char *id, struct err *err)
         return 0;
     if (err->class == ERR_EXISTS)
         return err_set(err, ERR_EXISTS, "node_in_use",
-                       "virtual machines or backups name this node");
+                       "virtual machines, credentials or backups name this node");
     return err->class;
 }

@@ -44,7 +44,8 @@ int cat_node_set_access(struct catalog *c, const char *id, const char *url,
 int cat_node_set_seen(struct catalog *c, const char *id, const char *version,
                       int64_t now_us, struct err *err);
 
-/* ERR_EXISTS "node_in_use" while a VM or a backup job names it; ERR_NOT_FOUND. */
+/* ERR_EXISTS "node_in_use" while a VM, a credential or a backup job names it;
+ * ERR_NOT_FOUND. */
 int cat_node_remove(struct catalog *c, const char *id, struct err *err);
 
 #endif

@@ -52,12 +52,13 @@ static const struct output_col backup_fields[] = {
     {"zero", "bytes.zero", OUTPUT_SIZE},
     {"skipped", "bytes.skipped", OUTPUT_SIZE},
     {"stored", "bytes.stored", OUTPUT_SIZE},
+    {"guest quiesced", "quiesced"},
+    {"snapshot", "snapshot_name"},
     {"requested by", "requested_by"},
     {"created", "created", OUTPUT_TIME},
     {"started", "started", OUTPUT_TIME},
     {"completed", "completed", OUTPUT_TIME},
     {"client", "client.version"},
-    {"left over", "cleanup.left", OUTPUT_LIST},
     {"nbd targets", "nbd_targets_string"},
     {0},
 };
@@ -75,6 +76,29 @@ static const struct output_col disk_list[] = {
     {0},
 };
 
+static const struct output_col left_out_list[] = {
+    {"NOT IN THE BACKUP", "key"},
+    {"LABEL", "label"},
+    {"REASON", "reason"},
+    {"MESSAGE", "message"},
+    {0},
+};
+
+static const struct output_col left_over_list[] = {
+    {"LEFT OVER", "kind"},
+    {"NAME", "key"},
+    {"MESSAGE", "message"},
+    {0},
+};
+
+/* A table that is there only when it has rows. */
+static int
+rows_if_any(const struct cli *c, const json_t *rows, const struct output_col *cols,
+            struct err *err)
+{
+    return json_array_size(rows) > 0 ? output_rows(c, rows, cols, err) : 0;
+}
+
 static int
 show_one(struct cli *c, const json_t *backup, struct err *err)
 {
@@ -84,6 +108,13 @@ show_one(struct cli *c, const json_t *backup, struct err *err)
         r = output_fields(c, backup, backup_fields, err);
         if (r == 0)
             r = output_rows(c, json_object_get(backup, "disk_results"), disk_list, err);
+        if (r == 0)
+            r = rows_if_any(c, json_object_get(backup, "not_protected"), left_out_list,
+                            err);
+        if (r == 0)
+            r = rows_if_any(c,
+                            json_object_get(json_object_get(backup, "cleanup"), "left"),
+                            left_over_list, err);
     }
     return r < 0 ? r : EXIT_OK;
 }
@@ -125,6 +156,8 @@ make_request(struct cli *c, json_t *body, struct err *err)
     json_object_set_new(body, "backup_type", json_string("full"));
     if (repo)
         json_object_set_new(body, "repository_id", json_string(repo));
+    if (c->args.value[OPT_QUIESCE])
+        json_object_set_new(body, "quiesce", json_string(c->args.value[OPT_QUIESCE]));
     if (rate)
         json_object_set_new(body, "limits",
                             json_pack("{s:I}", "rate_bytes_per_s", (json_int_t)rate));

@@ -17,6 +17,7 @@ static const struct output_col vm_list[] = {
     {"DISKS", "disks", OUTPUT_COUNT},
     {"LAST BACKUP", "last_backup.completed", OUTPUT_TIME},
     {"STATUS", "last_backup.status", OUTPUT_STATUS},
+    {"NOTE", "note"},
     {0},
 };
 
@@ -26,6 +27,20 @@ static const struct output_col vm_fields[] = {
     {"source type", "source_type"},
     {"node", "node_id"},
     {"created", "created", OUTPUT_TIME},
+    {"credential", "credential.name"},
+    {"reference", "ref"},
+    {"instance uuid", "instance_uuid"},
+    {"discovered", "discovered", OUTPUT_TIME},
+    {"template", "platform.is_template"},
+    {"power", "platform.power"},
+    {"connection", "platform.connection"},
+    {"host", "platform.host"},
+    {"datacenter", "platform.datacenter"},
+    {"guest", "platform.guest_id"},
+    {"hardware", "platform.version"},
+    {"firmware", "platform.firmware"},
+    {"change tracking", "platform.cbt_enabled"},
+    {"snapshots", "platform.snapshots"},
     {"last backup", "last_backup.backup_id"},
     {"its status", "last_backup.status", OUTPUT_STATUS},
     {"completed", "last_backup.completed", OUTPUT_TIME},
@@ -42,6 +57,87 @@ static const struct output_col disk_list[] = {
     {0},
 };
 
+/* Of a VM of a vCenter. */
+static const struct output_col placed_list[] = {
+    {"DISK", "disk_id"},
+    {"KEY", "key"},
+    {"PLACE", "place"},
+    {"SIZE", "size_bytes", OUTPUT_SIZE},
+    {"LABEL", "label"},
+    {"FILE", "source"},
+    {"BACKED UP", "backed_up"},
+    {"UUID", "disk_uuid"},
+    {0},
+};
+
+static const char *
+text_at(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+
+    return s ? s : "";
+}
+
+/* "scsi 0:1" and "yes" or why not, beside what the hub says. */
+static json_t *
+placed_disks(const json_t *disks)
+{
+    json_t *out = json_deep_copy(disks), *d;
+    size_t i;
+
+    json_array_foreach(out, i, d)
+    {
+        const json_t *not = json_object_get(d, "not_protected");
+
+        json_object_set_new(
+            d, "place",
+            json_sprintf("%s %lld:%lld", text_at(d, "bus"),
+                         (long long)json_integer_value(json_object_get(d, "bus_number")),
+                         (long long)json_integer_value(json_object_get(d, "unit"))));
+        json_object_set_new(d, "backed_up",
+                            json_is_object(not )
+                                ? json_sprintf("no (%s): %s", text_at(not, "reason"),
+                                               text_at(not, "message"))
+                                : json_string("yes"));
+    }
+    return out;
+}
+
+static void
+put_note(json_t *vm)
+{
+    const json_t *disks = json_object_get(vm, "disks"), *d;
+    size_t i, n = 0;
+
+    json_array_foreach(disks, i, d)
+    {
+        n += json_is_object(json_object_get(d, "not_protected"));
+    }
+    if (json_is_true(json_object_get(json_object_get(vm, "platform"), "is_template")))
+        json_object_set_new(
+            vm, "note",
+            json_string("template: not protected, no snapshot can be made "
+                        "of it"));
+    else if (n > 0)
+        json_object_set_new(vm, "note", json_sprintf("%zu disks not protected", n));
+}
+
+int
+vm_list_show(struct cli *c, const json_t *page, struct err *err)
+{
+    CLEANUP_JSON json_t *noted = json_deep_copy(page);
+    json_t *vm;
+    size_t i;
+
+    if (c->format != FORMAT_TABLE)
+        return output_list(c, page, "vms", vm_list, err);
+    json_array_foreach(json_object_get(noted, "vms"), i, vm)
+    {
+        put_note(vm);
+    }
+    return output_list(c, noted, "vms", vm_list, err);
+}
+
 static void
 list_candidates(const struct cli *c, const json_t *vms)
 {
@@ -54,7 +150,11 @@ list_candidates(const struct cli *c, const json_t *vms)
         CLEANUP_FREE char *disks = output_value(vm, "disks", OUTPUT_COUNT);
         CLEANUP_FREE char *created = output_value(vm, "created", OUTPUT_TIME);
 
-        cli_complain(c, "candidate: %s, %s disks, added %s", id, disks, created);
+        CLEANUP_FREE char *credential = output_value(vm, "credential.name", OUTPUT_TEXT);
+        bool has = json_is_object(json_object_get(vm, "credential"));
+
+        cli_complain(c, "candidate: %s, %s disks, added %s%s%s", id, disks, created,
+                     has ? ", credential " : "", has ? credential : "");
     }
 }
 
@@ -84,9 +184,15 @@ show_one(struct cli *c, const json_t *vm, struct err *err)
     int r = 0;
 
     if (!output_json(c, vm)) {
+        const json_t *disks = json_object_get(vm, "disks");
+        CLEANUP_JSON json_t *placed = NULL;
+
         r = output_fields(c, vm, vm_fields, err);
+        if (json_object_get(json_array_get(disks, 0), "bus"))
+            placed = placed_disks(disks);
         if (r == 0)
-            r = output_rows(c, json_object_get(vm, "disks"), disk_list, err);
+            r = output_rows(c, placed ? placed : disks, placed ? placed_list : disk_list,
+                            err);
     }
     return r < 0 ? r : EXIT_OK;
 }
@@ -147,7 +253,7 @@ cmd_vm_ls(struct cli *c, struct err *err)
     int r = hub_list(&c->hub, "/vms", "vms", &page, err);
 
     if (r == 0)
-        r = output_list(c, page, "vms", vm_list, err);
+        r = vm_list_show(c, page, err);
     return r < 0 ? r : EXIT_OK;
 }
 

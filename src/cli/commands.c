@@ -30,9 +30,23 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_DISK_KEY] = {"disk", .arg = "KEY",
                       .help = "device key of the disk, for example 2000"},
     [OPT_NODE] = {"node", .arg = "NODE",
-                  .help = "name or id of the node that reads the disks"},
+                  .help = "name or id of the node that reads the source"},
     [OPT_VM_ID] = {"vm-id", .arg = "ID",
                    .help = "the VM by id, where several share a name"},
+    [OPT_HOST] = {"host", .arg = "HOST[:PORT]", .help = "the vCenter or ESXi host"},
+    [OPT_USER] = {"user", .arg = "USER", .help = "who logs in there"},
+    [OPT_PASSWORD_FILE] = {"password-file", .arg = "FILE", .is_file = true,
+                           .help = "read the password from FILE (mode 0600), or with - "
+                                   "from standard input"},
+    [OPT_FINGERPRINT] = {"fingerprint", .arg = "SHA256",
+                         .help = "trust this certificate only; `sendense credential "
+                                 "probe` shows it"},
+    [OPT_CA_FILE] = {"ca-file", .arg = "PEM", .is_file = true,
+                     .help = "trust certificates that these CAs signed"},
+    [OPT_ALL] = {"all", .help = "every VM of the server"},
+    [OPT_QUIESCE] = {"quiesce", .arg = "WORD", .choices = "try require off",
+                     .help = "whether the guest must write its data first: try, require "
+                             "(else the backup fails) or off; default try"},
     [OPT_REPO] = {"repo", .arg = "REPO", .help = "name or id of the repository"},
     [OPT_RATE] = {"rate", .arg = "BYTES",
                   .help = "at most so many bytes per second; K, M, G are powers of 1024"},
@@ -84,6 +98,39 @@ const struct cli_cmd cli_commands[] = {
      "Exit code 3 when some restore points were refused; they are listed.", NULL, 0, true,
      cmd_repo_import},
     {"node", "ls", "", 0, 0, "list nodes", NULL, NULL, 0, true, cmd_node_ls},
+    {"credential", "add", "NAME", 1, 1, "store how to log in to a vCenter or ESXi host",
+     "The password is read from a file or from stdin, never from the command line, and "
+     "kept\n"
+     "sealed.  Nobody logs in yet: `sendense credential test` does.  The server is known "
+     "by\n"
+     "the fingerprint of its certificate or by a CA; one of both is needed.",
+     NULL,
+     BIT(OPT_HOST) | BIT(OPT_USER) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_FINGERPRINT) |
+         BIT(OPT_CA_FILE) | BIT(OPT_NODE),
+     true, cmd_credential_add},
+    {"credential", "ls", "", 0, 0, "list credentials", NULL, NULL, 0, true,
+     cmd_credential_ls},
+    {"credential", "show", "CREDENTIAL", 1, 1, "show one credential", NULL, NULL, 0, true,
+     cmd_credential_show},
+    {"credential", "test", "CREDENTIAL", 1, 1, "log in with it and out again", NULL, NULL,
+     0, true, cmd_credential_test},
+    {"credential", "rm", "CREDENTIAL", 1, 1,
+     "forget a credential that no VM was found with", NULL, NULL, 0, true,
+     cmd_credential_rm},
+    {"credential", "probe", "HOST[:PORT]", 1, 1,
+     "show the fingerprint of a server's certificate",
+     "Nobody logs in and nothing is trusted.  Compare it with what the server's own "
+     "console\n"
+     "shows before you give it to `sendense credential add --fingerprint`.",
+     NULL, BIT(OPT_NODE), true, cmd_credential_probe},
+    {"vm", "discover", "CREDENTIAL [VM...]", 1, 64,
+     "list the VMs of a vCenter or ESXi host, or take them in",
+     "Without VM and --all it lists what is there.  VM is a name or a reference (vm-17) "
+     "of\n"
+     "the server.  A VM that is known already is refreshed.  Exit code 3 when some could "
+     "not\n"
+     "be taken in.",
+     NULL, BIT(OPT_ALL), true, cmd_vm_discover},
     {"vm", "add", "NAME", 1, 1, "add a VM whose disks are NBD exports",
      "Each --disk is KEY=URI, for example 2000=nbd://127.0.0.1:10809/disk or\n"
      "2000=nbd+unix:///?socket=/run/disk.sock; the node must be able to reach it.",
@@ -97,7 +144,8 @@ const struct cli_cmd cli_commands[] = {
      "VM is a name or an id; --vm-id decides where several VMs share a name.\n"
      "Without --wait the command ends once the hub has started the job.",
      NULL,
-     BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_RATE) | BIT(OPT_WAIT) | BIT(OPT_TIMEOUT),
+     BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_RATE) | BIT(OPT_QUIESCE) | BIT(OPT_WAIT) |
+         BIT(OPT_TIMEOUT),
      true, cmd_backup_run},
     {"backup", "ls", "", 0, 0, "list backups, newest first", NULL, NULL,
      BIT(OPT_VM) | BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_STATUS), true, cmd_backup_ls},

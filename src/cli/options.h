@@ -27,6 +27,13 @@ enum cli_opt_id {
     OPT_DISK_KEY,
     OPT_NODE,
     OPT_VM_ID,
+    OPT_HOST,
+    OPT_USER,
+    OPT_PASSWORD_FILE,
+    OPT_FINGERPRINT,
+    OPT_CA_FILE,
+    OPT_ALL,
+    OPT_QUIESCE,
     OPT_REPO,
     OPT_RATE,
     OPT_WAIT,
@@ -73,7 +80,7 @@ struct cli_cmd {
 extern const struct cli_opt cli_options[OPT_END];
 extern const struct cli_cmd cli_commands[]; /* ends with noun NULL */
 
-#define CLI_POSITIONAL_MAX 6
+#define CLI_POSITIONAL_MAX 66 /* noun, verb, and VMs of a discovery */
 #define CLI_REPEAT_MAX 256
 
 struct cli_args {

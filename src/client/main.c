@@ -14,7 +14,7 @@
 
 static const char help_text[] =
     "Usage: " CLIENT_PROG "\n"
-    "       " CLIENT_PROG " --probe\n"
+    "       " CLIENT_PROG " --probe | --vsphere\n"
     "       " CLIENT_PROG " --nbd-sources KEY:URI[,KEY:URI...]\n"
     "                              --nbd-targets KEY:URI[,KEY:URI...] [OPTION...]\n"
     "\n"
@@ -29,6 +29,10 @@ static const char help_text[] =
     "  --probe                one line of JSON on stdin names sources; the answer on "
     "stdout\n"
     "                         says which are there and how large they are\n"
+    "\n"
+    "  --vsphere              one line of JSON on stdin is a question to a vCenter; "
+    "its\n"
+    "                         answer on stdout\n"
     "\n"
     "By hand (no hub; progress on stderr):\n"
     "  --nbd-sources LIST     what to read, for example\n"
@@ -50,6 +54,7 @@ static const char help_text[] =
 
 enum option_id {
     OPT_PROBE = 256,
+    OPT_VSPHERE,
     OPT_SOURCES,
     OPT_TARGETS,
     OPT_CONNECTIONS,
@@ -63,6 +68,7 @@ enum option_id {
 
 static const struct option options[] = {
     {"probe", no_argument, NULL, OPT_PROBE},
+    {"vsphere", no_argument, NULL, OPT_VSPHERE},
     {"nbd-sources", required_argument, NULL, OPT_SOURCES},
     {"nbd-targets", required_argument, NULL, OPT_TARGETS},
     {"connections", required_argument, NULL, OPT_CONNECTIONS},
@@ -76,7 +82,7 @@ static const struct option options[] = {
 };
 
 struct command_line {
-    bool probe, version, help, by_hand;
+    bool probe, vsphere, version, help, by_hand;
     struct by_hand hand;
     enum log_level level;
 };
@@ -102,6 +108,9 @@ take_option(int opt, const char *arg, struct command_line *ret)
     switch (opt) {
     case OPT_PROBE:
         ret->probe = true;
+        return 0;
+    case OPT_VSPHERE:
+        ret->vsphere = true;
         return 0;
     case OPT_SOURCES:
         ret->hand.sources = arg;
@@ -146,8 +155,8 @@ parse(int argc, char **argv, struct command_line *ret)
             return -1;
     if (optind < argc)
         return usage("there are no arguments, only options");
-    if (ret->by_hand && ret->probe)
-        return usage("--probe goes with no other option");
+    if (ret->by_hand + ret->probe + ret->vsphere > 1)
+        return usage("--probe and --vsphere go with no other option");
     if (ret->by_hand && (!ret->hand.sources || !ret->hand.targets))
         return usage("--nbd-sources and --nbd-targets go together");
     return 0;
@@ -177,5 +186,7 @@ main(int argc, char **argv)
     if (cl.by_hand)
         return mode_by_hand(&cl.hand, signal_fd);
     version_log(CLIENT_PROG);
+    if (cl.vsphere)
+        return mode_vsphere(signal_fd);
     return cl.probe ? mode_probe(signal_fd) : mode_job(signal_fd);
 }

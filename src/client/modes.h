@@ -1,4 +1,4 @@
-/* client/modes.h - the three ways to run the client.                      Layer 5. */
+/* client/modes.h - the ways to run the client.                      Layer 5. */
 #ifndef SENDENSE_CLIENT_MODES_H
 #define SENDENSE_CLIENT_MODES_H
 
@@ -9,6 +9,8 @@
 /* Each returns the exit status of the program. */
 int mode_job(int signal_fd); /* spec on stdin, events on stdout: protocol.md 3.1 and 4 */
 int mode_probe(int signal_fd); /* question on stdin, answer on stdout: protocol.md 2 */
+
+int mode_vsphere(int signal_fd); /* the same: protocol.md 2.1 */
 
 struct by_hand {
     const char *sources, *targets;                 /* KEY:URI,… */

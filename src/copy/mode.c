@@ -90,8 +90,11 @@ copy_mode_settle(struct copy_disk *d, struct err *err)
         r = audit_changes(d, err);
     if (r == 0 && audit && d->mode != READ_CHANGED && d->use_map)
         r = copy_audit_map(d, &bad, err);
+    if (bad == 0)
+        return r;
     /* Decided before the first record exists, so the manifest knows only one truth. */
-    if (bad > 0)
-        d->use_map = false;
+    d->use_map = false;
+    d->reason = REASON_AUDIT_MISMATCH;
+    tell(d);
     return r;
 }

@@ -68,6 +68,15 @@ copy_stop_set(struct copy_stop *s, int64_t disk, const struct err *why)
     (void)eventfd_write(s->fd, 1);
 }
 
+void
+copy_stop_amend(struct copy_stop *s, const struct err *why)
+{
+    LOCK_SCOPE(&s->lock);
+
+    if (s->first.class != 0 && why->class < 0)
+        s->first = *why;
+}
+
 int
 copy_stop_fd(const struct copy_stop *s)
 {

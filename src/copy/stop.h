@@ -20,6 +20,10 @@ void copy_stop_free(struct copy_stop *s); /* NULL ok */
  * with "cancelled").  @disk < 0: the job as a whole. */
 void copy_stop_set(struct copy_stop *s, int64_t disk, const struct err *why);
 
+/* For a caller that knows more of the reason: replaces the first error, keeps its disk.
+ * Nothing when there is none. */
+void copy_stop_amend(struct copy_stop *s, const struct err *why);
+
 int copy_stop_fd(const struct copy_stop *s); /* readable once set, for ever */
 bool copy_stop_is_set(const struct copy_stop *s);
 

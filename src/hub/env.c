@@ -4,14 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "catalog/cat_meta.h"
 #include "job/bus.h"
 #include "job/live.h"
 #include "job/repo_set.h"
+#include "model/vsphere.h"
 #include "store/ports.h"
 
 #define AUDIT_SAMPLES_DEFAULT 1024u
+
+/* A hub without its key still restores and shows; it stores no secret and reads none. */
+static int
+load_key(struct job_env *env, const char *path, struct err *err)
+{
+    if (seal_key_load(path, &env->key, err) >= 0)
+        return 0;
+    if (err->class != ERR_NOT_FOUND)
+        return err->class;
+    log_warn(
+        "there is no sealing key '%s': nodes and credentials cannot be used until it "
+        "is back",
+        path);
+    err_clear(err);
+    return 0;
+}
 
 int
 env_open(struct job_env *env, const struct data_dir *d, bool create, struct err *err)
@@ -19,6 +37,7 @@ env_open(struct job_env *env, const struct data_dir *d, bool create, struct err 
     *env = (struct job_env){.limits = spec_limits_default,
                             .deadlines = spec_deadlines_default,
                             .audit_samples = AUDIT_SAMPLES_DEFAULT,
+                            .lease_s = VSPHERE_LEASE_S,
                             .data_dir = xstrdup(d->path),
                             .run_dir = xstrdup(d->run)};
     env->live = live_set_new();
@@ -26,7 +45,7 @@ env_open(struct job_env *env, const struct data_dir *d, bool create, struct err 
     env->repos = repo_set_new();
     if (catalog_open(d->catalog, create, &env->catalog, err) < 0 ||
         cat_meta_hub_uuid(env->catalog, env->hub_uuid, err) < 0 ||
-        seal_key_load(d->seal_key, &env->key, err) < 0) {
+        load_key(env, d->seal_key, err) < 0) {
         env_close(env);
         return err->class;
     }

@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "hub/hub.h"
 #include "model/jobspec.h"
+#include "model/vsphere.h"
 #include "os/signals.h"
 
 #define EXIT_USAGE 2
@@ -43,6 +44,7 @@ static const char help_text[] =
     "  --io-timeout S        NBD without progress (60)\n"
     "  --audit-samples N     blocks per disk that are read although the source declares\n"
     "                        them zero (1024)\n"
+    "  --snapshot-lease S    how long a VM's snapshot outlives a hub that is gone (600)\n"
     "  --log-level LEVEL     error, warn, info or debug\n"
     "\n"
     "  --version             version, commit and build id\n"
@@ -74,6 +76,7 @@ enum {
     OPT_CONNECT,
     OPT_IO,
     OPT_AUDIT,
+    OPT_LEASE,
     OPT_NAME,
     OPT_SCOPE,
     OPT_LEVEL,
@@ -97,6 +100,7 @@ static const struct option options[] = {
     {"connect-timeout", required_argument, NULL, OPT_CONNECT},
     {"io-timeout", required_argument, NULL, OPT_IO},
     {"audit-samples", required_argument, NULL, OPT_AUDIT},
+    {"snapshot-lease", required_argument, NULL, OPT_LEASE},
     {"name", required_argument, NULL, OPT_NAME},
     {"scope", required_argument, NULL, OPT_SCOPE},
     {"log-level", required_argument, NULL, OPT_LEVEL},
@@ -148,6 +152,8 @@ take_option(int opt, const char *arg, struct hub_options *o)
         return number(arg, 1, 86400, &o->io_s);
     case OPT_AUDIT:
         return number(arg, 0, SPEC_AUDIT_SAMPLES_MAX, &o->audit_samples);
+    case OPT_LEASE:
+        return number(arg, VSPHERE_LEASE_MIN_S, VSPHERE_LEASE_MAX_S, &o->lease_s);
     case OPT_LEVEL:
         return log_level_from_str(arg, &o->level) < 0 ? usage("unknown log level") : 0;
     case OPT_VERSION:
@@ -207,6 +213,7 @@ main(int argc, char **argv)
                             .connect_s = spec_deadlines_default.connect_s,
                             .io_s = spec_deadlines_default.io_s,
                             .audit_samples = 1024,
+                            .lease_s = VSPHERE_LEASE_S,
                             .level = LOG_LEVEL_INFO};
     int opt, r;
 

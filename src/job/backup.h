@@ -23,6 +23,7 @@ struct backup_request {
     const char *vm_id;
     const char *repository_id;
     struct spec_limits limits;
+    enum quiesce quiesce; /* of a VM of a vCenter */
     const char *requested_by;
 };
 
@@ -36,7 +37,8 @@ struct backup_refusal {
 /* Checks what can be checked without side effects, makes the job, and waits until its
  * exports are up (or BACKUP_PREPARE_TIMEOUT_S; the job goes on).  ERR_NOT_FOUND
  * "vm_not_found", "repository_not_found"; ERR_EXISTS "vm_ambiguous", "backup_running";
- * ERR_INVALID "vm_without_disks"; ERR_IO "source_unreachable"; ERR_UNAVAILABLE
+ * ERR_INVALID "vm_without_disks", "vm_is_template", "vm_without_credential"; ERR_IO
+ * "source_unreachable", and those of vsphere_ask(); ERR_UNAVAILABLE
  * "node_unreachable", "repository_unavailable"; ERR_NO_SPACE "repo_full"; a job that
  * failed while it was prepared: its own error, with refusal->backup_id set. */
 int backup_start(struct job_env *env, const struct backup_request *req,

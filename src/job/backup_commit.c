@@ -35,7 +35,7 @@ backup_stop_exports(struct backup_job *b, struct err *err)
 
         if (!d->export)
             continue;
-        b->bad_disk = (int64_t)i;
+        b->bad_disk = b->disks[i].row->disk_index;
         if (export_stop(d->export, &res, err) < 0)
             return err_prefix(err, "stop the export of disk %lld",
                               (long long)d->row->device_key);
@@ -69,7 +69,7 @@ backup_seal(struct backup_job *b, struct err *err)
         struct bdisk *d = &b->disks[i];
         uint32_t key = (uint32_t)d->row->device_key;
 
-        b->bad_disk = (int64_t)i;
+        b->bad_disk = b->disks[i].row->disk_index;
         if (manifest_in_seal(b->manifests, key, d->layer_root, &d->records, err) < 0)
             return err->class;
         if (memcmp(d->layer_root, d->client_root, sizeof d->layer_root) != 0)
@@ -91,7 +91,7 @@ verify_failed(struct backup_job *b, const struct verify_run *v, struct err *err)
 {
     for (size_t i = 0; i < b->n; i++)
         if (v->has_disk && (uint32_t)b->disks[i].row->device_key == v->disk)
-            b->bad_disk = (int64_t)i;
+            b->bad_disk = b->disks[i].row->disk_index;
     err_prefix(err, "read-back");
 }
 
@@ -148,20 +148,23 @@ out:
 static void
 fill_point_disk(const struct bdisk *d, struct point_disk *p)
 {
-    *p = (struct point_disk){.key = (uint32_t)d->row->device_key,
-                             .index = (uint32_t)d->row->disk_index,
-                             .label = xstrdup(d->row->label),
-                             .source_url = xstrdup(d->row->source_url),
-                             .size_bytes = d->row->size_bytes,
-                             .records = d->records,
-                             .read_mode = d->read_mode,
-                             .reason = d->reason,
-                             .bytes = {.read = d->bytes.read,
-                                       .sent = d->bytes.sent,
-                                       .zero = d->bytes.zero,
-                                       .skipped = d->bytes.skipped,
-                                       .audit = d->bytes.audit,
-                                       .stored = d->stored}};
+    *p = (struct point_disk){
+        .key = (uint32_t)d->row->device_key,
+        .index = (uint32_t)d->row->disk_index,
+        .label = xstrdup(d->row->label),
+        .source_url = xstrdup(d->row->source_url),
+        .size_bytes = d->row->size_bytes,
+        .records = d->records,
+        .change_id = d->change_id ? xstrdup(d->change_id) : NULL,
+        .source_uuid = d->row->source_uuid ? xstrdup(d->row->source_uuid) : NULL,
+        .read_mode = d->read_mode,
+        .reason = d->reason,
+        .bytes = {.read = d->bytes.read,
+                  .sent = d->bytes.sent,
+                  .zero = d->bytes.zero,
+                  .skipped = d->bytes.skipped,
+                  .audit = d->bytes.audit,
+                  .stored = d->stored}};
     strncpy(p->disk_uuid, d->row->disk_uuid, sizeof p->disk_uuid - 1);
     strncpy(p->locator, d->row->locator, sizeof p->locator - 1);
     strncpy(p->layer_id, d->row->layer_id, sizeof p->layer_id - 1);
@@ -182,9 +185,15 @@ fill_point(const struct backup_job *b, struct point *p)
                         .verification = b->verification,
                         .readback = b->readback,
                         .vm_name = xstrdup(b->row.vm_name),
-                        .source_type = xstrdup("nbd"),
+                        .source_type = xstrdup(b->vsphere ? "vsphere" : "nbd"),
                         .disks = xcalloc(b->n, sizeof *p->disks),
                         .n_disks = b->n};
+    if (b->vsphere) {
+        p->configuration = json_incref(b->vsphere->configuration);
+        p->nvram = b->vsphere->nvram ? xstrdup(b->vsphere->nvram) : NULL;
+        p->not_protected = json_incref(b->vsphere->not_protected);
+        p->instance_uuid = xstrdup(b->vsphere->instance_uuid);
+    }
     uuid_make(p->point_id);
     strncpy(p->job_id, b->row.job_id, sizeof p->job_id - 1);
     strncpy(p->vm_uuid, b->row.vm_id, sizeof p->vm_uuid - 1);

@@ -169,7 +169,7 @@ backup_prepare(struct backup_job *b, struct err *err)
     for (size_t i = 0; i < b->n; i++) {
         struct bdisk *d = &b->disks[i];
 
-        b->bad_disk = (int64_t)i;
+        b->bad_disk = b->disks[i].row->disk_index;
         if (live_cancelled(b->live))
             return err_set(err, ERR_CANCELLED, "cancelled",
                            "cancelled while it was prepared");

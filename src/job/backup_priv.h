@@ -29,6 +29,8 @@ struct bdisk {
     /* what the client said */
     struct byte_counters bytes;
     bool done;
+    bool in_snapshot; /* the snapshot holds it */
+    char *change_id;  /* of the snapshot; NULL = none.  Counts once it is in the point */
     uint8_t client_root[MANIFEST_HASH_SIZE];
     enum read_mode read_mode;
     enum reason reason;
@@ -38,6 +40,17 @@ struct bdisk {
     bool has_content_root;
     uint64_t records;
     uint64_t stored;
+};
+
+/* What a backup of a VM of a vCenter knows more. */
+struct backup_vsphere {
+    char *credential_id, *vm_ref, *instance_uuid;
+    enum quiesce quiesce;
+    json_t *not_protected; /* array of {key, label, reason, message} */
+    json_t *configuration; /* NULL until the client told it */
+    char *nvram;           /* base64; NULL = none */
+    int64_t res_snapshot;  /* journal entry, 0 = none */
+    uint64_t renewed_ns;   /* when the lease was last renewed */
 };
 
 /* Everything here belongs to the job's thread. */
@@ -54,14 +67,16 @@ struct backup_job {
     struct spec_limits limits;
     char token[TOKEN_STR_SIZE]; /* wiped when the transfer ends */
     int64_t res_node_job;
+    struct backup_vsphere *vsphere; /* NULL: the source is NBD */
     int64_t res_point;
     char *point_name; /* in the repository; NULL until it may exist */
     int64_t time_us;  /* the moment that the point shows */
     enum readback readback;
     enum verification verification;
-    const char *phase; /* literal; where the job is, for its error */
-    int64_t bad_disk;  /* index of the disk that failed, -1 = not about one */
-    bool committed;    /* the point is durable: the files are the repository's */
+    const char *phase;   /* literal; where the job is, for its error */
+    int64_t bad_disk;    /* index of the disk that failed, -1 = not about one */
+    unsigned n_warnings; /* told as events */
+    bool committed;      /* the point is durable: the files are the repository's */
 };
 
 void backup_phase(struct backup_job *b, const char *phase);
@@ -75,6 +90,34 @@ int backup_stop_exports(struct backup_job *b, struct err *err);
 int backup_seal(struct backup_job *b, struct err *err);
 int backup_verify(struct backup_job *b, struct err *err);
 int backup_commit(struct backup_job *b, struct err *err);
+
+/* backup_source.c: the VM as its source shows it now, before anything is made. */
+struct backup_source {
+    struct cat_vm vm;          /* refreshed */
+    struct cat_vm_disk *disks; /* those that are backed up; they point into vm */
+    size_t n_disks;
+    char *not_protected; /* JSON text; NULL = the source knows no such thing */
+    uint64_t allocated;  /* bytes that may hold data */
+};
+/* Takes over @vm; ret is to be given to backup_source_done() also after a failure. */
+int backup_source_ask(struct job_env *env, struct cat_vm *vm, struct node_client **node,
+                      struct backup_source *ret, struct err *err);
+void backup_source_done(struct backup_source *s);
+struct backup_vsphere *backup_vsphere_new(const struct cat_vm *vm, enum quiesce quiesce,
+                                          const char *not_protected); /* NULL for NBD */
+void backup_vsphere_free(struct backup_vsphere *v);
+
+/* backup_snapshot.c: the snapshot of a job whose source has one; else they do nothing. */
+int backup_snapshot_intend(struct backup_job *b, struct err *err);
+int backup_snapshot_spec(const struct backup_job *b, struct job_spec *s, struct err *err);
+/* EVENT_SNAPSHOT, EVENT_VM_CONFIG, EVENT_SNAPSHOT_REMOVED. */
+int backup_snapshot_event(struct backup_job *b, const struct job_event *e,
+                          struct err *err);
+void backup_snapshot_renew(struct backup_job *b);
+/* The client is gone: is its snapshot? */
+void backup_snapshot_settle(struct backup_job *b);
+void backup_warn(struct backup_job *b, const char *code, const char *message);
+void backup_warn_not_protected(struct backup_job *b);
 
 /* Removes all that the job made; keeps journal entries of what could not be removed.
  * Fills *ret_cleanup with JSON text {released[], left[]}; caller frees. */

@@ -46,9 +46,12 @@ backup_job_free(struct backup_job *b)
     manifest_in_free(b->manifests);
     node_client_free(b->node);
     joblog_close(b->log);
-    for (size_t i = 0; i < b->n; i++)
+    for (size_t i = 0; i < b->n; i++) {
         export_free(b->disks[i].export);
+        free(b->disks[i].change_id);
+    }
     free(b->disks);
+    backup_vsphere_free(b->vsphere);
     cat_backup_done(&b->row);
     free(b->point_name);
     explicit_bzero(b->token, sizeof b->token);
@@ -69,6 +72,7 @@ begin(struct backup_job *b, struct err *err)
                 "backup '%s' of vm '%s' (%s) into repository %s, %zu disks",
                 b->row.backup_id, b->row.vm_name, b->row.vm_id, b->row.repository_id,
                 b->n);
+    backup_warn_not_protected(b);
     return cat_backup_set_state(b->env->catalog, b->row.job_id, &t, err);
 }
 

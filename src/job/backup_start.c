@@ -13,7 +13,6 @@
 #include "base/timeutil.h"
 #include "catalog/cat_meta.h"
 #include "job/bus.h"
-#include "job/nodes.h"
 #include "job/outcome.h"
 #include "job/repo_set.h"
 #include "store/layer.h"
@@ -50,23 +49,6 @@ find_vm(struct job_env *env, const struct backup_request *req, struct cat_vm *re
                        "%zu VMs are named '%.300s': say which one by vm_id",
                        refusal->candidates.n, req->vm_name);
     return cat_vm_get(env->catalog, refusal->candidates.v[0].id, ret, err);
-}
-
-/* Asks the node for the disks as they are now; a size that changed is taken up. */
-static int
-refresh(struct job_env *env, struct node_client *node, struct cat_vm *vm,
-        uint64_t *ret_allocated, struct err *err)
-{
-    uint64_t allocated = 0;
-
-    if (nodes_probe_vm(env, node, vm, &allocated, err) < 0)
-        return err->class;
-    for (size_t i = 0; i < vm->n_disks; i++)
-        if (cat_vm_set_disk_size(env->catalog, vm->disks[i].disk_uuid,
-                                 vm->disks[i].size_bytes, err) < 0)
-            return err->class;
-    *ret_allocated = allocated;
-    return 0;
 }
 
 static int
@@ -157,6 +139,7 @@ struct plan {
     struct job_env *env;
     const struct backup_request *req;
     const struct cat_vm *vm;
+    const struct backup_source *source;
     struct repo *repo;
     int64_t seq;
 };
@@ -190,7 +173,9 @@ static int
 insert_row(const struct plan *p, const char *job_id, const char *backup_id,
            struct err *err)
 {
-    size_t n = p->vm->n_disks;
+    size_t n = p->source->n_disks;
+    CLEANUP_FREE char *snapshot =
+        p->source->not_protected ? xasprintf("sendense-%s", job_id) : NULL;
     struct cat_backup_disk *disks = xcalloc(n, sizeof *disks);
     char(*locators)[NAMING_LOCATOR_SIZE] = xcalloc(n, sizeof *locators);
     char(*layers)[UUID_STR_SIZE] = xcalloc(n, sizeof *layers);
@@ -209,12 +194,14 @@ insert_row(const struct plan *p, const char *job_id, const char *backup_id,
                              .requested_by = p->req->requested_by,
                              .created_us = time_utc_us(),
                              .error_disk = -1,
+                             .snapshot_name = snapshot,
+                             .not_protected = p->source->not_protected,
                              .disks = disks,
                              .n_disks = n};
     int r;
 
     for (size_t i = 0; i < n; i++) {
-        const struct cat_vm_disk *d = &p->vm->disks[i];
+        const struct cat_vm_disk *d = &p->source->disks[i];
 
         naming_locator_build(p->vm->id, d->disk_uuid, (uint32_t)p->seq, locators[i]);
         uuid_make(layers[i]);
@@ -224,6 +211,7 @@ insert_row(const struct plan *p, const char *job_id, const char *backup_id,
                                      .disk_uuid = d->disk_uuid,
                                      .size_bytes = d->size_bytes,
                                      .label = d->label,
+                                     .source_uuid = d->source_uuid,
                                      .source_url = d->source_url,
                                      .backup_type = backup_type_to_str(BACKUP_FULL),
                                      .read_mode = read_mode_to_str(READ_ALL),
@@ -272,12 +260,14 @@ insert_unique(const struct plan *p, const char *job_id,
 static int
 go_live(const struct plan *p, const char *job_id, struct live_job **ret, struct err *err)
 {
-    CLEANUP_FREE struct live_disk *disks = xcalloc(p->vm->n_disks, sizeof *disks);
+    const struct cat_vm_disk *from = p->source->disks;
+    size_t n = p->source->n_disks;
+    CLEANUP_FREE struct live_disk *disks = xcalloc(n, sizeof *disks);
 
-    for (size_t i = 0; i < p->vm->n_disks; i++)
-        disks[i] = (struct live_disk){.key = (uint32_t)p->vm->disks[i].device_key,
-                                      .size_bytes = p->vm->disks[i].size_bytes};
-    return live_start(p->env->live, LIVE_BACKUP, job_id, disks, p->vm->n_disks, ret, err);
+    for (size_t i = 0; i < n; i++)
+        disks[i] = (struct live_disk){.key = (uint32_t)from[i].device_key,
+                                      .size_bytes = from[i].size_bytes};
+    return live_start(p->env->live, LIVE_BACKUP, job_id, disks, n, ret, err);
 }
 
 /* Takes @live and *node, also when it fails. */
@@ -296,6 +286,7 @@ start_thread(const struct plan *p, struct live_job *live, struct node_client **n
     b->phase = "pending";
     b->live = live;
     b->node = take_ptr(node);
+    b->vsphere = backup_vsphere_new(p->vm, p->req->quiesce, p->source->not_protected);
     if (cat_backup_get_by_job(p->env->catalog, live_job_id(live), &b->row, err) < 0) {
         backup_job_free(b);
         return err->class;
@@ -381,27 +372,23 @@ backup_start(struct job_env *env, const struct backup_request *req,
     CLEANUP_NODE_CLIENT struct node_client *node = NULL;
     CLEANUP_LIVE struct live_job *live = NULL;
     struct cat_vm vm = {0};
-    struct plan p = {.env = env, .req = req, .vm = &vm};
-    uint64_t allocated = 0;
+    struct backup_source source = {0};
+    struct plan p = {.env = env, .req = req, .vm = &source.vm, .source = &source};
     int r = find_vm(env, req, &vm, refusal, err);
 
-    if (r >= 0 && vm.n_disks == 0)
-        r = err_set(err, ERR_INVALID, "vm_without_disks", "VM '%.300s' has no disks",
-                    vm.name);
     if (r >= 0)
         r = repo_set_get(env, req->repository_id, &p.repo, err);
     if (r >= 0)
         r = check_not_running(env, &vm, req->repository_id, refusal, err);
     if (r >= 0)
-        r = nodes_connect(env, vm.node_id, &node, err);
+        r = backup_source_ask(env, &vm, &node, &source, err);
     if (r >= 0)
-        r = refresh(env, node, &vm, &allocated, err);
-    if (r >= 0)
-        r = check_space(p.repo, allocated, err);
+        r = check_space(p.repo, source.allocated, err);
     if (r >= 0)
         r = start_locked(&p, &node, &live, ret_backup_id, refusal, err);
     if (r >= 0)
         r = wait_prepared(env, live, ret_backup_id, refusal, err);
+    backup_source_done(&source);
     cat_vm_done(&vm);
     return r < 0 ? err->class : 0;
 }

@@ -24,13 +24,16 @@ fill_disk(const struct backup_job *b, const struct bdisk *d, struct job_spec_dis
     char description[NAMING_DESCRIPTION_SIZE];
 
     naming_description(b->row.job_id, (uint32_t)d->row->device_key, description);
-    *s = (struct job_spec_disk){.key = (uint32_t)d->row->device_key,
-                                .size_bytes = d->row->size_bytes,
-                                .source_url = xstrdup(d->row->source_url),
-                                .target = xstrdup(export_uri(d->export)),
-                                .target_description = xstrdup(description),
-                                .read = d->read_mode,
-                                .reason = d->reason};
+    *s = (struct job_spec_disk){
+        .key = (uint32_t)d->row->device_key,
+        .size_bytes = d->row->size_bytes,
+        .source_url = b->vsphere ? NULL : xstrdup(d->row->source_url),
+        .source_uuid =
+            b->vsphere && d->row->source_uuid ? xstrdup(d->row->source_uuid) : NULL,
+        .target = xstrdup(export_uri(d->export)),
+        .target_description = xstrdup(description),
+        .read = d->read_mode,
+        .reason = d->reason};
     strncpy(s->disk_uuid, d->row->disk_uuid, sizeof s->disk_uuid - 1);
     strncpy(s->layer_id, d->row->layer_id, sizeof s->layer_id - 1);
 }
@@ -64,12 +67,17 @@ post_job(struct backup_job *b, struct err *err)
     CLEANUP_NODE_JOB struct node_job job = {0};
     CLEANUP_FREE char *key = xasprintf("%s:%s", b->row.node_id, b->row.job_id);
 
-    if (journal_intent(b->env, b->row.job_id, RES_NODE_JOB, key, &b->res_node_job, err) <
-        0)
+    if (backup_snapshot_intend(b, err) < 0 ||
+        journal_intent(b->env, b->row.job_id, RES_NODE_JOB, key, &b->res_node_job, err) <
+            0)
         return err->class;
     FAILPOINT(NODE_JOB_INTENT);
     fill_spec(b, &spec);
+    if (backup_snapshot_spec(b, &spec, err) < 0)
+        return err->class;
     b->time_us = time_utc_us();
+    if (b->vsphere)
+        b->vsphere->renewed_ns = time_mono_ns();
     if (node_client_start(b->node, &spec, &job, err) < 0)
         return err->class;
     FAILPOINT(NODE_JOB_POSTED);
@@ -197,9 +205,12 @@ on_event(struct backup_job *b, const struct job_event *e, struct err *err)
                     job_phase_to_str(e->phase));
         return 0;
     case EVENT_WARNING:
-        joblog_line(b->log, LOG_LEVEL_WARN, "client warning code=%s message='%s'",
-                    e->code, e->message);
+        backup_warn(b, e->code, e->message);
         return 0;
+    case EVENT_SNAPSHOT:
+    case EVENT_VM_CONFIG:
+    case EVENT_SNAPSHOT_REMOVED:
+        return backup_snapshot_event(b, e, err);
     case EVENT_RESULT:
         return on_result(b, e, err);
     default:
@@ -246,6 +257,7 @@ follow(struct backup_job *b, struct err *err)
         CLEANUP_EVENTS_PAGE struct events_page page = {0};
         int r = pull_page(b, stream.last_seq, &lost_since_ns, &page, err);
 
+        backup_snapshot_renew(b);
         if (r < 0)
             return r;
         for (size_t i = 0; r > 0 && i < page.n; i++)
@@ -269,7 +281,7 @@ blame_dead_export(struct backup_job *b, struct err *err)
         if (d->export && !export_alive(d->export)) {
             CLEANUP_FREE char *said = export_stderr(d->export);
 
-            b->bad_disk = (int64_t)i;
+            b->bad_disk = b->disks[i].row->disk_index;
             err_recode(err, "export_died");
             err_prefix(err, "qemu-nbd of disk %lld (pid %d) ended by itself%s%s",
                        (long long)d->row->device_key, (int)export_pid(d->export),
@@ -304,13 +316,15 @@ backup_transfer(struct backup_job *b, struct err *err)
                     "the node keeps the job: %s, ignoring: its exports "
                     "are stopped next",
                     stop_err.msg);
+    if (r >= 0)
+        backup_snapshot_settle(b);
     FAILPOINT(NODE_JOB_ENDED);
     /* Waits for a push that is being stored. */
     live_set_manifests(b->live, NULL);
     explicit_bzero(b->token, sizeof b->token);
     for (size_t i = 0; r >= 0 && i < b->n; i++)
         if (!b->disks[i].done) {
-            b->bad_disk = (int64_t)i;
+            b->bad_disk = b->disks[i].row->disk_index;
             r = err_set(err, ERR_PROTOCOL, "client_protocol",
                         "the client reported success without finishing disk %lld",
                         (long long)b->disks[i].row->device_key);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "job/journal.h"
+#include "job/snapshot_lease.h"
 #include "store/layer.h"
 #include "store/ports.h"
 
@@ -47,6 +48,21 @@ undo_node_job(struct backup_job *b, struct report *r)
     note(b, r, RES_NODE_JOB, b->row.job_id, rc, &err);
     if (rc >= 0)
         journal_released(b->env, b->row.job_id, &b->res_node_job);
+}
+
+/* The node goes on removing what is still there; a later round sees that it is gone. */
+static void
+undo_snapshot(struct backup_job *b, struct report *r)
+{
+    struct err err = ERR_INIT;
+    int rc;
+
+    if (!b->vsphere || !b->vsphere->res_snapshot)
+        return;
+    rc = snapshot_lease_settle(b->node, b->row.job_id, &err);
+    note(b, r, RES_SNAPSHOT, b->row.snapshot_name, rc, &err);
+    if (rc >= 0)
+        journal_released(b->env, b->row.job_id, &b->vsphere->res_snapshot);
 }
 
 /* A point whose write failed half-way may be there; it goes before the files it speaks
@@ -135,6 +151,7 @@ backup_undo(struct backup_job *b, char **ret_cleanup)
     bool files = undo_point(b, &r);
 
     undo_node_job(b, &r);
+    undo_snapshot(b, &r);
     live_set_manifests(b->live, NULL);
     manifest_in_free(b->manifests);
     b->manifests = NULL;

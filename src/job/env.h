@@ -30,6 +30,7 @@ struct job_env {
     struct spec_limits limits;
     struct spec_deadlines deadlines;
     uint32_t audit_samples;
+    uint32_t lease_s; /* of snapshots: how long one outlives a hub that is gone */
 };
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -76,12 +77,14 @@ ensure_vm(struct import *im, const struct point *p, struct err *err)
                                         .disk_index = p->disks[i].index,
                                         .label = p->disks[i].label,
                                         .source_url = p->disks[i].source_url,
-                                        .size_bytes = p->disks[i].size_bytes};
+                                        .size_bytes = p->disks[i].size_bytes,
+                                        .source_uuid = p->disks[i].source_uuid};
     vm = (struct cat_vm){.id = p->vm_uuid,
                          .name = p->vm_name,
                          .source_type = p->source_type,
                          .node_id = DEFAULT_NODE,
                          .created_us = p->created_us,
+                         .instance_uuid = p->instance_uuid,
                          .disks = disks,
                          .n_disks = p->n_disks};
     return cat_vm_add(im->env->catalog, &vm, err);
@@ -116,6 +119,7 @@ fill_disk(const struct point *p, size_t i, struct roots *roots, struct cat_backu
         .content_root = roots->content,
         .records = (int64_t)s->records,
         .change_id = s->change_id,
+        .source_uuid = s->source_uuid,
         .state = "completed",
         .bytes = {.read = s->bytes.read,
                   .sent = s->bytes.sent,
@@ -146,6 +150,8 @@ insert_backup(struct import *im, const struct point *p, uint32_t bad_disk,
 {
     CLEANUP_FREE struct cat_backup_disk *disks = xcalloc(p->n_disks, sizeof *disks);
     CLEANUP_FREE struct roots *roots = xcalloc(p->n_disks, sizeof *roots);
+    CLEANUP_FREE char *not_protected =
+        p->not_protected ? json_line(p->not_protected) : NULL;
     struct cat_backup row = {
         .job_id = p->job_id,
         .backup_id = p->backup_id,
@@ -167,6 +173,7 @@ insert_backup(struct import *im, const struct point *p, uint32_t bad_disk,
         .started_us = p->started_us,
         .completed_us = p->completed_us,
         .error_disk = -1,
+        .not_protected = not_protected,
         .disks = disks,
         .n_disks = p->n_disks};
 

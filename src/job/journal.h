@@ -19,6 +19,7 @@
 #define RES_EXPORT "export"     /* key: export name; a process */
 #define RES_SOCKET "socket"     /* key: absolute path */
 #define RES_NODE_JOB "node_job" /* key: NODE_ID ":" job id */
+#define RES_SNAPSHOT "snapshot" /* key: NODE_ID ":" its name; the node removes it */
 #define RES_WORKER "worker"     /* key: job id and task; a process */
 #define RES_POINT "point"       /* key: REPOSITORY_ID ":" name */
 #define RES_DELETE                                                                       \

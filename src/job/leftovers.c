@@ -13,6 +13,7 @@
 #include "job/journal.h"
 #include "job/nodes.h"
 #include "job/repo_set.h"
+#include "job/snapshot_lease.h"
 #include "os/child.h"
 #include "store/layer.h"
 
@@ -60,12 +61,11 @@ remove_manifest(struct repo *repo, const char *locator, struct err *err)
     return repo_remove(repo, sealed, true, err);
 }
 
-/* The entry stays open while the node is out of reach: its client may still run. */
+/* The node that "NODE_ID:…" names. */
 static int
-end_node_job(struct job_env *env, const struct cat_resource *r, int stop_fd,
+connect_node(struct job_env *env, const struct cat_resource *r, struct node_client **ret,
              struct err *err)
 {
-    CLEANUP_NODE_CLIENT struct node_client *node = NULL;
     const char *colon = strchr(r->res_key, ':');
     char id[CAT_ID_SIZE];
 
@@ -73,9 +73,29 @@ end_node_job(struct job_env *env, const struct cat_resource *r, int stop_fd,
         return err_set(err, ERR_CORRUPT, NULL, "journal key '%.100s' makes no sense",
                        r->res_key);
     snprintf(id, sizeof id, "%.*s", (int)(colon - r->res_key), r->res_key);
-    if (nodes_connect(env, id, &node, err) < 0)
+    return nodes_connect(env, id, ret, err);
+}
+
+/* The entry stays open while the node is out of reach: its client may still run. */
+static int
+end_node_job(struct job_env *env, const struct cat_resource *r, int stop_fd,
+             struct err *err)
+{
+    CLEANUP_NODE_CLIENT struct node_client *node = NULL;
+
+    if (connect_node(env, r, &node, err) < 0)
         return err->class;
-    return node_client_delete(node, colon + 1, stop_fd, err);
+    return node_client_delete(node, strchr(r->res_key, ':') + 1, stop_fd, err);
+}
+
+static int
+end_snapshot(struct job_env *env, const struct cat_resource *r, struct err *err)
+{
+    CLEANUP_NODE_CLIENT struct node_client *node = NULL;
+
+    if (connect_node(env, r, &node, err) < 0)
+        return err->class;
+    return snapshot_lease_settle(node, r->job_id, err);
 }
 
 static int
@@ -94,6 +114,8 @@ unmake(struct job_env *env, const struct cat_resource *r, int stop_fd, struct er
         return fs_unlink(r->res_key, true, err);
     if (strcmp(r->kind, RES_NODE_JOB) == 0)
         return end_node_job(env, r, stop_fd, err);
+    if (strcmp(r->kind, RES_SNAPSHOT) == 0)
+        return end_snapshot(env, r, err);
     if (split_key(env, r->res_key, &repo, &name, err) < 0)
         return err->class;
     if (strcmp(r->kind, RES_LAYER) == 0)
@@ -107,12 +129,12 @@ unmake(struct job_env *env, const struct cat_resource *r, int stop_fd, struct er
 
 /* Processes before the files they have open, the point before the files it speaks of;
  * else in the reverse order of making. */
-enum { RANK_NODE_JOB, RANK_PROCESS, RANK_POINT, RANK_FILES };
+enum { RANK_NODE_JOB /* and its snapshot */, RANK_PROCESS, RANK_POINT, RANK_FILES };
 
 static int
 rank(const char *kind)
 {
-    if (strcmp(kind, RES_NODE_JOB) == 0)
+    if (strcmp(kind, RES_NODE_JOB) == 0 || strcmp(kind, RES_SNAPSHOT) == 0)
         return RANK_NODE_JOB;
     if (strcmp(kind, RES_EXPORT) == 0 || strcmp(kind, RES_WORKER) == 0)
         return RANK_PROCESS;

@@ -11,6 +11,11 @@
 #define DELETE_TIMEOUT_MS 40000u
 #define CALL_TIMEOUT_MS 15000u
 #define PROBE_MARGIN_S 10u
+/* A question is several calls of the node's client, each with its own deadlines; the node
+ * ends it before we give up. */
+#define QUESTION_CALLS 4u
+#define QUESTION_MAX_S 300u
+#define QUESTION_MARGIN_S 15u
 
 struct node_client {
     char *name;
@@ -114,6 +119,56 @@ node_client_probe(struct node_client *c, const struct probe_request *req,
     if (call(c, "POST", "/probe", timeout_ms, 0, body, &j, err) < 0)
         return err->class;
     return probe_answer_decode(j, ret, err) < 0 ? broken(c, err) : 0;
+}
+
+int
+node_client_vsphere(struct node_client *c, const struct vsphere_question *q,
+                    struct vsphere_answer *ret, struct err *err)
+{
+    CLEANUP_JSON json_t *body = vsphere_question_encode(q);
+    CLEANUP_JSON json_t *j = NULL;
+    unsigned s = QUESTION_CALLS * (q->deadlines.connect_s + q->deadlines.io_s);
+    unsigned timeout_ms =
+        ((s < QUESTION_MAX_S ? s : QUESTION_MAX_S) + QUESTION_MARGIN_S) * 1000u;
+
+    if (call(c, "POST", "/vsphere", timeout_ms, 0, body, &j, err) < 0)
+        return err->class;
+    return vsphere_answer_decode(j, ret, err) < 0 ? broken(c, err) : 0;
+}
+
+int
+node_client_leases(struct node_client *c, struct leases *ret, struct err *err)
+{
+    CLEANUP_JSON json_t *j = NULL;
+
+    if (call(c, "GET", "/leases", CALL_TIMEOUT_MS, 0, NULL, &j, err) < 0)
+        return err->class;
+    return leases_decode(j, ret, err) < 0 ? broken(c, err) : 0;
+}
+
+int
+node_client_lease_renew(struct node_client *c, const char *job_id, uint32_t lease_s,
+                        struct err *err)
+{
+    CLEANUP_FREE char *path = xasprintf("/leases/%s", job_id);
+    CLEANUP_JSON json_t *body = lease_renewal_encode(lease_s);
+    CLEANUP_JSON json_t *j = NULL;
+
+    return call(c, "PUT", path, CALL_TIMEOUT_MS, 0, body, &j, err);
+}
+
+int
+node_client_lease_end(struct node_client *c, const char *job_id, struct err *err)
+{
+    CLEANUP_FREE char *path = xasprintf("/leases/%s", job_id);
+    CLEANUP_JSON json_t *j = NULL;
+
+    if (call(c, "DELETE", path, CALL_TIMEOUT_MS, 0, NULL, &j, err) < 0) {
+        if (err->class != ERR_NOT_FOUND)
+            return err->class;
+        err_clear(err);
+    }
+    return 0;
 }
 
 int

@@ -12,6 +12,7 @@
 #include "base/secret.h"
 #include "model/jobspec.h"
 #include "model/nodeapi.h"
+#include "model/vsphere.h"
 
 struct node_client;
 #define CLEANUP_NODE_CLIENT CLEANUP(cleanup_node_client)
@@ -31,6 +32,16 @@ int node_client_start(struct node_client *c, const struct job_spec *spec,
 int node_client_events(struct node_client *c, const char *job_id, uint64_t after,
                        unsigned wait_s, int cancel_fd, struct events_page *ret,
                        struct err *err);
+/* An answer that the server refused is 0 too: see ret->ok. */
+int node_client_vsphere(struct node_client *c, const struct vsphere_question *q,
+                        struct vsphere_answer *ret, struct err *err);
+int node_client_leases(struct node_client *c, struct leases *ret, struct err *err);
+/* The lease of the job ends @lease_s from now.  ERR_NOT_FOUND "lease_not_found";
+ * ERR_EXISTS "lease_ended": its snapshot is being removed. */
+int node_client_lease_renew(struct node_client *c, const char *job_id, uint32_t lease_s,
+                            struct err *err);
+/* The node removes the snapshot by itself from here on; an unknown lease is fine. */
+int node_client_lease_end(struct node_client *c, const char *job_id, struct err *err);
 int node_client_cancel(struct node_client *c, const char *job_id, struct err *err);
 /* Ends the client when need be and forgets the job; an unknown job is fine. */
 int node_client_delete(struct node_client *c, const char *job_id, int cancel_fd,

@@ -24,6 +24,7 @@ release_all(const struct job_env *env, const char *job_id, struct err *err)
     /* What may still run has to be ended, which is the janitor's. */
     for (size_t i = 0; r >= 0 && i < list.n; i++)
         if (strcmp(list.v[i].kind, RES_NODE_JOB) != 0 &&
+            strcmp(list.v[i].kind, RES_SNAPSHOT) != 0 &&
             strcmp(list.v[i].kind, RES_WORKER) != 0)
             r = cat_resource_release(env->catalog, job_id, list.v[i].id, time_utc_us(),
                                      err);

@@ -10,8 +10,10 @@ void
 event_stream_init(struct event_stream *s, const char *job_id, uint32_t attempt,
                   uint64_t last_seq, bool may_skip)
 {
-    *s = (struct event_stream){
-        .attempt = attempt, .last_seq = last_seq, .may_skip = may_skip};
+    *s = (struct event_stream){.attempt = attempt,
+                               .last_seq = last_seq,
+                               .may_skip = may_skip,
+                               .from_start = last_seq == 0};
     snprintf(s->job_id, sizeof(s->job_id), "%s", job_id);
 }
 
@@ -32,6 +34,36 @@ check_hello(const struct event_stream *s, const struct job_event *e, struct err 
     return 0;
 }
 
+/* A lease ends by what these say: they must make one story too. */
+static int
+check_snapshot(const struct event_stream *s, const struct job_event *e, struct err *err)
+{
+    if (!s->from_start)
+        return 0;
+    if (e->type == EVENT_SNAPSHOT && s->has_snapshot)
+        return breach(err, "a second snapshot", e->seq);
+    if (e->type == EVENT_SNAPSHOT && (!s->snapshotting || s->has_removed))
+        return breach(err, "a snapshot that was not announced", e->seq);
+    if (e->type == EVENT_VM_CONFIG && (!s->has_snapshot || s->has_vm_config))
+        return breach(err, "vm_config comes once, after the snapshot", e->seq);
+    if (e->type == EVENT_SNAPSHOT_REMOVED && (!s->snapshotting || s->has_removed))
+        return breach(err, "a snapshot is removed that there cannot be", e->seq);
+    return 0;
+}
+
+static void
+note_snapshot(struct event_stream *s, const struct job_event *e)
+{
+    if (e->type == EVENT_PHASE && e->phase == PHASE_SNAPSHOTTING)
+        s->snapshotting = true;
+    if (e->type == EVENT_SNAPSHOT)
+        s->has_snapshot = true;
+    if (e->type == EVENT_VM_CONFIG)
+        s->has_vm_config = true;
+    if (e->type == EVENT_SNAPSHOT_REMOVED)
+        s->has_removed = true;
+}
+
 int
 event_stream_check(struct event_stream *s, const struct job_event *e, struct err *err)
 {
@@ -48,6 +80,9 @@ event_stream_check(struct event_stream *s, const struct job_event *e, struct err
          * once, tells only the result. */
         return breach(err, "the first event is no hello", e->seq);
     }
+    if (check_snapshot(s, e, err) < 0)
+        return err->class;
+    note_snapshot(s, e);
     s->last_seq = e->seq;
     s->ended = e->type == EVENT_RESULT;
     return 0;

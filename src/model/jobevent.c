@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "model/codec.h"
 #include "model/jobevent.h"
+#include "model/jobevent_snapshot.h"
 #include "model/naming.h"
 #include "model/words.h"
 
@@ -24,6 +25,10 @@ job_event_done(struct job_event *e)
     free(e->build_id);
     free(e->code);
     free(e->message);
+    event_snapshot_free(e->snapshot);
+    json_decref(e->configuration);
+    free(e->nvram);
+    free(e->ref);
     *e = (struct job_event){0};
 }
 
@@ -122,6 +127,16 @@ get_members(struct jreader *r, struct job_event *e)
         break;
     case EVENT_PHASE:
         get_phase(r, e, true);
+        break;
+    case EVENT_SNAPSHOT:
+        e->snapshot = event_snapshot_get(r);
+        break;
+    case EVENT_VM_CONFIG:
+        event_vm_config_get(r, e);
+        break;
+    case EVENT_SNAPSHOT_REMOVED:
+        e->ref = codec_str(r, "ref", 0, NAMING_NAME_MAX);
+        e->consolidation_needed = jget_bool(r, "consolidation_needed");
         break;
     case EVENT_READ_MODE:
         get_disk(r, e);
@@ -228,6 +243,16 @@ put_members(json_t *o, const struct job_event *e)
         break;
     case EVENT_PHASE:
         codec_put_str(o, "phase", job_phase_to_str(e->phase));
+        break;
+    case EVENT_SNAPSHOT:
+        event_snapshot_put(o, e->snapshot);
+        break;
+    case EVENT_VM_CONFIG:
+        event_vm_config_put(o, e);
+        break;
+    case EVENT_SNAPSHOT_REMOVED:
+        codec_put_text(o, "ref", e->ref ? e->ref : "", NAMING_NAME_MAX);
+        codec_put(o, "consolidation_needed", json_boolean(e->consolidation_needed));
         break;
     case EVENT_READ_MODE:
         put_disk(o, e);

@@ -14,14 +14,19 @@
 #include "model/jobstate.h"
 #include "model/manifest.h"
 
-#define EVENT_LINE_MAX (1024u * 1024)
+#define EVENT_LINE_MAX (4u * 1024 * 1024)
 #define EVENT_CODE_MAX 47u
 #define EVENT_MESSAGE_MAX 4096u /* bytes; the encoder cuts longer ones at a character */
 #define EVENT_BAD_RANGES_MAX 100u
+#define EVENT_NVRAM_MAX (1536u * 1024) /* base64 of 1 MiB, and some room */
+#define EVENT_DISKS_MAX 512u           /* of a snapshot */
 
 #define EVENT_TYPE_LIST(X)                                                               \
     X(EVENT_HELLO, "hello")                                                              \
     X(EVENT_PHASE, "phase")                                                              \
+    X(EVENT_SNAPSHOT, "snapshot")                                                        \
+    X(EVENT_VM_CONFIG, "vm_config")                                                      \
+    X(EVENT_SNAPSHOT_REMOVED, "snapshot_removed")                                        \
     X(EVENT_READ_MODE, "read_mode")                                                      \
     X(EVENT_PROGRESS, "progress")                                                        \
     X(EVENT_CHECKPOINT, "checkpoint")                                                    \
@@ -34,6 +39,8 @@
 #define JOB_PHASE_LIST(X)                                                                \
     X(PHASE_NONE, "none")                                                                \
     X(PHASE_CONNECTING, "connecting")                                                    \
+    X(PHASE_SNAPSHOTTING, "snapshotting") /* from here on a snapshot may exist */        \
+    X(PHASE_REMOVING_SNAPSHOT, "removing_snapshot")                                      \
     X(PHASE_TRANSFERRING, "transferring")                                                \
     X(PHASE_AUDITING, "auditing")                                                        \
     X(PHASE_FINALIZING, "finalizing")                                                    \
@@ -70,6 +77,25 @@ struct byte_counters { /* meaning: protocol.md section 4 */
     uint64_t total, done, read, sent, zero, skipped, audit;
 };
 
+/* What a snapshot holds, and what it cannot hold.  Texts are never NULL but change_id. */
+struct event_snapshot {
+    char *ref, *name;
+    bool quiesced;
+    struct event_snapshot_disk {
+        uint32_t key;
+        char *uuid; /* "" = the server gives none */
+        uint64_t size_bytes;
+        char *change_id; /* NULL = changes are not tracked */
+        char *file;
+    } * disks;
+    size_t n_disks; /* keys differ */
+    struct event_not_protected {
+        uint32_t key;
+        char *label, *reason /* a word */, *message;
+    } * not_protected;
+    size_t n_not_protected; /* keys differ */
+};
+
 /* Only the members of its type mean something; the others are zero. */
 struct job_event {
     enum event_type type;
@@ -95,17 +121,25 @@ struct job_event {
     uint8_t layer_root[MANIFEST_HASH_SIZE]; /* disk_done */
     bool has_content_root;                  /* disk_done */
     uint8_t content_root[MANIFEST_HASH_SIZE];
-    enum job_result status; /* result */
-    bool retryable;         /* result */
+    enum job_result status;          /* result */
+    bool retryable;                  /* result */
+    struct event_snapshot *snapshot; /* snapshot */
+    json_t *configuration;           /* vm_config: an object, owned */
+    char *nvram;                     /* vm_config: base64; NULL = none */
+    char *ref;                       /* snapshot_removed; "" = its making was not seen */
+    bool consolidation_needed;       /* snapshot_removed */
 };
 #define CLEANUP_JOB_EVENT CLEANUP(job_event_done)
 
 int job_event_decode(const json_t *j, struct job_event *ret, struct err *err);
 json_t *job_event_encode(const struct job_event *e); /* caller decrefs */
 void job_event_done(struct job_event *e);            /* frees members, zeroes */
+void event_snapshot_free(struct event_snapshot *s);  /* NULL ok */
 
 /* Checks that the lines of one program make one story.  Every breach is ERR_PROTOCOL
- * "client_protocol" (a worker's parent recodes it). */
+ * "client_protocol" (a worker's parent recodes it).  Of the events of a snapshot each
+ * comes once at most: `snapshot` and `snapshot_removed` after the phase `snapshotting`,
+ * `vm_config` after `snapshot`; not checked in a stream that goes on after an event. */
 struct event_stream {
     char job_id[UUID_STR_SIZE]; /* expected in hello; "" = any */
     uint32_t attempt;
@@ -113,6 +147,8 @@ struct event_stream {
     bool may_skip; /* pulled from a node: seq rises but may skip; a result may come before
                       hello */
     bool ended;    /* the result was seen */
+    bool from_start; /* so it is known what came before */
+    bool snapshotting, has_snapshot, has_vm_config, has_removed;
 };
 void event_stream_init(struct event_stream *s, const char *job_id, uint32_t attempt,
                        uint64_t last_seq, bool may_skip);

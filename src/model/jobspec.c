@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "model/spec_common.h"
+#include "model/jobsource.h"
 #include "model/naming.h"
+#include "model/spec_common.h"
 #include "model/targets.h"
 
 #define WHAT "job spec"
@@ -13,6 +14,7 @@ static void
 disk_done(struct job_spec_disk *d)
 {
     free(d->source_url);
+    free(d->source_uuid);
     free(d->target);
     free(d->target_description);
     free(d->change_id);
@@ -27,13 +29,28 @@ job_spec_done(struct job_spec *s)
     free(s->vm_ref);
     free(s->vm_name);
     free(s->source_type);
+    job_vsphere_free(s->vsphere);
+    job_snapshot_free(s->snapshot);
     free(s->hub_url);
     secret_free(s->job_token);
     *s = (struct job_spec){0};
 }
 
+/* An NBD source is named by the plan; that of a vSphere disk is made by the client. */
+static void
+decode_disk_source(struct jreader *r, bool vsphere, struct job_spec_disk *d)
+{
+    if (!vsphere)
+        d->source_url = codec_uri(r, "source_url");
+    else if (jopt_str(r, "source_url", NULL))
+        codec_fail(r, "source_url", "must be null for a source of type 'vsphere'");
+    d->source_uuid = codec_str_opt(r, "source_uuid", 1, SPEC_SOURCE_UUID_MAX);
+    if (d->source_uuid && !vsphere)
+        codec_fail(r, "source_uuid", "must be null for a source of type 'nbd'");
+}
+
 static int
-decode_disk(const json_t *j, struct job_spec_disk *d, struct err *err)
+decode_disk(const json_t *j, bool vsphere, struct job_spec_disk *d, struct err *err)
 {
     struct jreader r;
 
@@ -41,7 +58,7 @@ decode_disk(const json_t *j, struct job_spec_disk *d, struct err *err)
     d->key = (uint32_t)codec_range(&r, "key", 0, NAMING_KEY_MAX);
     codec_uuid(&r, "disk_uuid", d->disk_uuid);
     d->size_bytes = codec_range(&r, "size_bytes", 1, MANIFEST_DISK_SIZE_MAX);
-    d->source_url = codec_uri(&r, "source_url");
+    decode_disk_source(&r, vsphere, d);
     d->target = codec_uri(&r, "target");
     d->target_description = codec_str_opt(&r, "target_description", 1, NAMING_NAME_MAX);
     codec_word(&r, "read", read_mode_from_str, &d->read);
@@ -89,7 +106,8 @@ decode_disks(struct jreader *r, struct job_spec *s)
     s->disks = xcalloc(json_array_size(a), sizeof(*s->disks));
     for (size_t i = 0; i < json_array_size(a); i++) {
         s->n_disks = i + 1;
-        if (decode_disk(json_array_get(a, i), &s->disks[i], r->err) < 0)
+        if (decode_disk(json_array_get(a, i), s->vsphere != NULL, &s->disks[i], r->err) <
+            0)
             return err_prefix(r->err, "disk %zu", i);
     }
     if (codec_has_twin_keys(&s->disks[0].key, stride, s->n_disks))
@@ -103,6 +121,18 @@ decode_disks(struct jreader *r, struct job_spec *s)
     return 0;
 }
 
+/* Text of a server: it need not be a UUID. */
+static void
+decode_vsphere_uuid(struct jreader *r, struct job_spec *s)
+{
+    CLEANUP_FREE char *v = codec_str(r, "instance_uuid", 0, SPEC_INSTANCE_UUID_MAX);
+
+    if (v)
+        memcpy(s->vm_instance_uuid, v, strlen(v) + 1);
+    if (r->err->class == 0 && !s->vm_ref[0] && !s->vm_instance_uuid[0])
+        codec_fail(r, "ref", "or instance_uuid must name the VM");
+}
+
 static void
 decode_vm(struct jreader *up, struct job_spec *s)
 {
@@ -111,7 +141,10 @@ decode_vm(struct jreader *up, struct job_spec *s)
 
     jreader_init(&r, j, "job spec vm", up->err);
     s->vm_ref = codec_str(&r, "ref", 0, NAMING_NAME_MAX);
-    codec_uuid(&r, "instance_uuid", s->vm_instance_uuid);
+    if (s->vsphere)
+        decode_vsphere_uuid(&r, s);
+    else
+        codec_uuid(&r, "instance_uuid", s->vm_instance_uuid);
     s->vm_name = codec_name(&r, "name");
     jreader_end(&r);
 }
@@ -171,8 +204,8 @@ job_spec_decode(const json_t *j, struct job_spec *ret, struct err *err)
     codec_version(&r);
     codec_uuid(&r, "job_id", s.job_id);
     s.attempt = (uint32_t)codec_range(&r, "attempt", 1, CODEC_U31_MAX);
+    job_source_get(&r, &s);
     decode_vm(&r, &s);
-    s.source_type = spec_get_source(&r);
     spec_get_limits(&r, &s.limits);
     decode_audit(&r, &s);
     decode_hub(&r, &s);
@@ -196,14 +229,15 @@ job_spec_decode_line(const char *line, size_t n, struct job_spec *ret, struct er
 }
 
 static json_t *
-encode_disk(const struct job_spec_disk *d)
+encode_disk(const struct job_spec_disk *d, bool vsphere)
 {
     json_t *o = json_object();
 
     codec_put_u64(o, "key", d->key);
     codec_put_uuid(o, "disk_uuid", d->disk_uuid);
     codec_put_u64(o, "size_bytes", d->size_bytes);
-    codec_put_str(o, "source_url", d->source_url);
+    codec_put_str(o, "source_url", vsphere ? NULL : d->source_url);
+    codec_put_str(o, "source_uuid", d->source_uuid);
     codec_put_str(o, "target", d->target);
     codec_put_str(o, "target_description", d->target_description);
     codec_put_str(o, "read", read_mode_to_str(d->read));
@@ -225,12 +259,12 @@ job_spec_encode(const struct job_spec *s)
     json_t *disks = json_array(), *hub = json_null();
 
     codec_put_str(vm, "ref", s->vm_ref ? s->vm_ref : "");
-    codec_put_uuid(vm, "instance_uuid", s->vm_instance_uuid);
+    codec_put_str(vm, "instance_uuid", s->vm_instance_uuid);
     codec_put_str(vm, "name", s->vm_name);
     codec_put_u64(audit, "samples", s->audit_samples);
     codec_put_u64(audit, "seed", s->audit_seed);
     for (size_t i = 0; i < s->n_disks; i++)
-        json_array_append_new(disks, encode_disk(&s->disks[i]));
+        json_array_append_new(disks, encode_disk(&s->disks[i], s->vsphere != NULL));
     if (s->hub_url) {
         hub = json_object();
         codec_put_str(hub, "url", s->hub_url);
@@ -240,7 +274,7 @@ job_spec_encode(const struct job_spec *s)
     codec_put_uuid(o, "job_id", s->job_id);
     codec_put_u64(o, "attempt", s->attempt);
     codec_put(o, "vm", vm);
-    codec_put(o, "source", spec_put_source(s->source_type));
+    job_source_put(o, s);
     codec_put(o, "disks", disks);
     codec_put(o, "limits", spec_put_limits(&s->limits));
     codec_put(o, "audit", audit);

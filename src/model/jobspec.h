@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "model/jobstate.h"
 #include "model/manifest.h"
+#include "model/vsphere_login.h"
 
 #define SPEC_VERSION 1
 #define SPEC_LINE_MAX (4u * 1024 * 1024)
@@ -23,6 +24,8 @@
 #define SPEC_PATH_MAX 4095u
 #define SPEC_CHANGE_ID_MAX 255u
 #define SPEC_TOKEN_MAX 255u
+#define SPEC_INSTANCE_UUID_MAX 64u /* a vCenter's word for a VM */
+#define SPEC_SOURCE_UUID_MAX 255u
 #define SPEC_AUDIT_SAMPLES_MAX 1048576u
 #define SPEC_REQUEST_BYTES_MAX 33554432u
 
@@ -45,7 +48,8 @@ struct job_spec_disk {
     uint32_t key;
     char disk_uuid[UUID_STR_SIZE];
     uint64_t size_bytes;
-    char *source_url;
+    char *source_url;  /* nbd; vsphere: NULL on the wire, set by the client */
+    char *source_uuid; /* vsphere: what the plan knows of the disk, or NULL; nbd: NULL */
     char *target;
     char *target_description; /* NULL = not checked */
     enum read_mode read;      /* READ_ALL without a parent */
@@ -56,13 +60,38 @@ struct job_spec_disk {
     uint64_t resume_checkpoint; /* 0 = none */
 };
 
+#define QUIESCE_LIST(X)                                                                  \
+    X(QUIESCE_TRY, "try")         /* a guest that cannot be: without, with a warning */  \
+    X(QUIESCE_REQUIRE, "require") /* then the job fails */                               \
+    X(QUIESCE_OFF, "off")
+enum quiesce { QUIESCE_LIST(JOBSTATE_ENUM_ITEM) QUIESCE_COUNT };
+const char *quiesce_to_str(enum quiesce v);
+int quiesce_from_str(const char *s, enum quiesce *ret);
+
+/* A source of type "vsphere": how its disks are reached. */
+struct job_vsphere {
+    struct vsphere_login login;
+    char *transport; /* "https" */
+    enum quiesce quiesce;
+    uint32_t connections; /* 1..16, per disk to the datastore */
+};
+
+/* The snapshot that is made for the job, and removed after it. */
+struct job_snapshot {
+    char *name; /* VSPHERE_SNAPSHOT_PREFIX and more */
+    char *description;
+    uint32_t lease_s; /* VSPHERE_LEASE_MIN_S..VSPHERE_LEASE_MAX_S */
+};
+
 struct job_spec {
     char job_id[UUID_STR_SIZE];
-    uint32_t attempt; /* from 1 */
-    char *vm_ref;     /* may be "" */
-    char vm_instance_uuid[UUID_STR_SIZE];
+    uint32_t attempt;                                  /* from 1 */
+    char *vm_ref;                                      /* may be "" */
+    char vm_instance_uuid[SPEC_INSTANCE_UUID_MAX + 1]; /* nbd: a UUID; vsphere: any */
     char *vm_name;
-    char *source_type; /* "nbd" */
+    char *source_type;             /* "nbd" or "vsphere" */
+    struct job_vsphere *vsphere;   /* of type "vsphere", else NULL */
+    struct job_snapshot *snapshot; /* the same */
     struct job_spec_disk *disks;
     size_t
         n_disks; /* 1..SPEC_DISKS_MAX; keys, disk uuids, layer ids and targets differ */

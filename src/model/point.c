@@ -13,6 +13,7 @@ disk_done(struct point_disk *d)
     free(d->label);
     free(d->source_url);
     free(d->change_id);
+    free(d->source_uuid);
 }
 
 void
@@ -25,6 +26,7 @@ point_done(struct point *p)
     free(p->vm_name);
     free(p->source_type);
     free(p->nvram);
+    free(p->instance_uuid);
     json_decref(p->configuration);
     json_decref(p->not_protected);
     *p = (struct point){0};
@@ -94,6 +96,7 @@ decode_vm(struct jreader *up, struct point *p)
     codec_uuid(&r, "uuid", p->vm_uuid);
     p->vm_name = codec_name(&r, "name");
     p->source_type = codec_str(&r, "source_type", 1, POINT_ID_MAX);
+    p->instance_uuid = codec_str_opt(&r, "instance_uuid", 1, POINT_ID_MAX);
     configuration = jopt_obj(&r, "configuration");
     p->nvram = codec_str_opt(&r, "nvram", 0, POINT_NVRAM_MAX);
     if (p->nvram && !is_base64(p->nvram))
@@ -172,6 +175,7 @@ decode_disk(const json_t *j, const struct point *p, struct point_disk *d, struct
     codec_hash(&r, "content_root", d->content_root);
     d->records = jget_u64(&r, "records");
     d->change_id = codec_str_opt(&r, "change_id", 1, POINT_ID_MAX);
+    d->source_uuid = codec_str_opt(&r, "source_uuid", 1, POINT_ID_MAX);
     decode_source_read(&r, d);
     decode_bytes(&r, &d->bytes);
     if (err->class == 0 && strcmp(d->layer_id, d->parent_layer_id) == 0)

@@ -19,7 +19,7 @@
 #define POINT_FORMAT 1
 #define POINT_FILE_MAX (16u * 1024 * 1024)
 #define POINT_DISKS_MAX 256u
-#define POINT_NVRAM_MAX (1024u * 1024) /* base64 text */
+#define POINT_NVRAM_MAX (1536u * 1024) /* base64 text of 1 MiB, and some room */
 #define POINT_ID_MAX 255u              /* backup ids, change ids, source types */
 
 struct point_bytes {
@@ -39,7 +39,8 @@ struct point_disk {
     uint8_t layer_root[MANIFEST_HASH_SIZE];
     uint8_t content_root[MANIFEST_HASH_SIZE];
     uint64_t records;
-    char *change_id; /* or NULL */
+    char *change_id;   /* or NULL */
+    char *source_uuid; /* the platform's identity of the disk; or NULL */
     enum read_mode read_mode;
     enum reason reason;
     struct point_bytes bytes;
@@ -58,6 +59,7 @@ struct point {
     char vm_uuid[UUID_STR_SIZE];
     char *vm_name;
     char *source_type;
+    char *instance_uuid;   /* the platform's identity of the VM; or NULL */
     json_t *configuration; /* object or NULL; owned */
     char *nvram;           /* base64 or NULL */
     struct point_disk *disks;

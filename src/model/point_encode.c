@@ -37,6 +37,8 @@ encode_disk(const struct point_disk *d)
     codec_put_hash(o, "content_root", true, d->content_root);
     codec_put_u64(o, "records", d->records);
     codec_put_str(o, "change_id", d->change_id);
+    if (d->source_uuid)
+        codec_put_str(o, "source_uuid", d->source_uuid);
     codec_put(o, "source_read", source_read);
     codec_put(o, "bytes", encode_bytes(&d->bytes));
     codec_put(o, "encryption", json_null());
@@ -69,6 +71,8 @@ encode_vm(const struct point *p)
     codec_put_uuid(o, "uuid", p->vm_uuid);
     codec_put_str(o, "name", p->vm_name);
     codec_put_str(o, "source_type", p->source_type);
+    if (p->instance_uuid && p->instance_uuid[0])
+        codec_put_str(o, "instance_uuid", p->instance_uuid);
     codec_put(o, "configuration",
               p->configuration ? json_incref(p->configuration) : json_null());
     codec_put_str(o, "nvram", p->nvram);

@@ -10,31 +10,16 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/secret.h"
 #include "model/jobspec.h"
+#include "model/vsphere_login.h"
 
 #define VSPHERE_ANSWER_MAX (32u << 20) /* a line: some 50,000 VMs */
 #define VSPHERE_VMS_MAX 50000u
-#define VSPHERE_USER_MAX 255u
-#define VSPHERE_PASSWORD_MAX 1023u
-#define VSPHERE_CA_MAX 65536u
+#define VSPHERE_DISKS_MAX 512u
+#define VSPHERE_SNAPSHOT_PREFIX "sendense-" /* no other is made or removed */
 #define VSPHERE_LEASE_MIN_S 30u
 #define VSPHERE_LEASE_MAX_S 86400u
 #define VSPHERE_LEASE_S 600u
-
-/* ---- where to log in, and how ---- */
-
-struct vsphere_login {
-    char *url; /* "https://host[:port]"; no path, no user */
-    char *user;
-    struct secret *password;
-    char *ca_pem; /* exactly one of the two is set */
-    char *sha256; /* 64 lower-case hex digits */
-};
-#define CLEANUP_VSPHERE_LOGIN CLEANUP(vsphere_login_done)
-void vsphere_login_done(struct vsphere_login *l);
-/* ERR_INVALID "invalid_url". */
-int vsphere_url_check(const char *url, struct err *err);
 
 /* ---- questions (node API, and the client's --vsphere) ---- */
 
@@ -127,9 +112,14 @@ struct leases { /* {"leases": […]} */
     struct lease *v;
     size_t n;
 };
+#define LEASES_MAX 4096u
 #define CLEANUP_LEASES CLEANUP(leases_done)
 int leases_decode(const json_t *j, struct leases *ret, struct err *err);
 json_t *leases_encode(const struct leases *l);
 void leases_done(struct leases *l);
+
+/* {"v": 1, "lease_s": 600}: the body of a renewal. */
+int lease_renewal_decode(const json_t *j, uint32_t *ret_lease_s, struct err *err);
+json_t *lease_renewal_encode(uint32_t lease_s);
 
 #endif

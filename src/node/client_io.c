@@ -15,7 +15,7 @@
 
 int
 client_io_start(struct client_io *io, const char *client, const char *arg,
-                struct err *err)
+                size_t line_max, struct err *err)
 {
     const char *const argv[] = {client, arg, NULL};
     const struct child_spec spec = {
@@ -26,7 +26,7 @@ client_io_start(struct client_io *io, const char *client, const char *arg,
     };
 
     *io = (struct client_io){.in = BUF_INIT(SPEC_LINE_MAX + 4096)};
-    line_reader_init(&io->out, EVENT_LINE_MAX);
+    line_reader_init(&io->out, line_max);
     line_reader_init(&io->diag, DIAG_LINE_MAX);
     if (child_spawn(&spec, &io->child, err) < 0) {
         err_prefix(err, "the client '%s' could not be started", client);

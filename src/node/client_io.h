@@ -2,8 +2,8 @@
  * Layer 5.
  *
  * stdin: what is sent is queued and written as the client reads; it stays open, because
- * its end tells the client that the node is gone.  stdout: lines of at most
- * EVENT_LINE_MAX.  stderr: goes to the node's log, line by line, so many a second and no
+ * its end tells the client that the node is gone.  stdout: lines of limited length.
+ * stderr: goes to the node's log, line by line, so many a second and no
  * more.  One owner thread. */
 #ifndef SENDENSE_NODE_CLIENT_IO_H
 #define SENDENSE_NODE_CLIENT_IO_H
@@ -30,9 +30,10 @@ struct client_io {
 };
 #define CLEANUP_CLIENT_IO CLEANUP(client_io_done)
 
-/* Starts @client with @arg (or NULL).  ERR_UNAVAILABLE "client_not_started". */
+/* Starts @client with @arg (or NULL), whose lines have at most @line_max bytes.
+ * ERR_UNAVAILABLE "client_not_started". */
 int client_io_start(struct client_io *io, const char *client, const char *arg,
-                    struct err *err);
+                    size_t line_max, struct err *err);
 /* Ends and reaps what still runs; wipes what was queued. */
 void client_io_done(struct client_io *io);
 

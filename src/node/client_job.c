@@ -51,6 +51,8 @@ job_new(const struct client_job_options *opt, const struct client_job_spec *spec
     atomic_init(&job->refs, 1);
     job->spec = *spec;
     job->grace_ms = opt->grace_ms;
+    job->gone = opt->gone;
+    job->gone_arg = opt->gone_arg;
     job->started_us = time_utc_us();
     job->wake_fd = -1;
     job->log = event_log_new();
@@ -75,7 +77,7 @@ client_job_start(const struct client_job_options *opt, const struct client_job_s
     if (job->wake_fd < 0)
         return err_errno(err, errno, NULL, "make an event descriptor");
     FAILPOINT(NODE_JOB_ACCEPTED);
-    if (client_io_start(&job->io, opt->client, NULL, err) < 0)
+    if (client_io_start(&job->io, opt->client, NULL, EVENT_LINE_MAX, err) < 0)
         return err->class;
     FAILPOINT(NODE_CLIENT_STARTED);
     job->pid = child_identity(job->io.child)->pid;

@@ -16,9 +16,20 @@ struct client_job;
 #define CLEANUP_CLIENT_JOB CLEANUP(cleanup_client_job)
 void cleanup_client_job(struct client_job **job); /* drops one reference */
 
+/* What a client that is gone did to the snapshot of its job. */
+enum client_left {
+    CLIENT_LEFT_UNTOUCHED, /* it never came so far */
+    CLIENT_LEFT_NONE,      /* removed, those of earlier attempts too */
+    CLIENT_LEFT_MAYBE,
+};
+
 struct client_job_options {
     const char *client; /* program */
     unsigned grace_ms;  /* from cancel to TERM, and from TERM to KILL, when it must go */
+    /* The client is gone, and its result not yet told.  From the job's thread; may be
+     * NULL. */
+    void (*gone)(void *arg, const char *job_id, enum client_left left);
+    void *gone_arg;
 };
 
 #define CLIENT_JOB_HASH_SIZE 32

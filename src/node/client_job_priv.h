@@ -18,6 +18,8 @@ struct client_job {
     /* fixed after start */
     struct client_job_spec spec;
     unsigned grace_ms;
+    void (*gone)(void *arg, const char *job_id, enum client_left left);
+    void *gone_arg;
     int64_t started_us;
     pid_t pid;
     int wake_fd; /* eventfd: a wish changed */
@@ -30,6 +32,7 @@ struct client_job {
     enum stop_step step;
     uint64_t deadline_ns; /* of the step, or UINT64_MAX */
     enum job_phase phase; /* last reported */
+    enum client_left left;
     struct job_event
         result; /* held back until the client is gone: "ended" means no process */
     bool has_result;

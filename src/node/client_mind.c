@@ -107,6 +107,10 @@ take_event(struct client_job *job, struct job_event *e, struct err *err)
         take_hello(job, e);
     if (e->type == EVENT_PHASE)
         job->phase = e->phase;
+    if (e->type == EVENT_PHASE && e->phase == PHASE_SNAPSHOTTING)
+        job->left = CLIENT_LEFT_MAYBE;
+    if (e->type == EVENT_SNAPSHOT_REMOVED)
+        job->left = CLIENT_LEFT_NONE;
     if (e->type == EVENT_RESULT) {
         job->result = *e;
         *e = (struct job_event){0};
@@ -260,6 +264,8 @@ client_mind(void *arg)
              job_result_to_str(job->result.status), job->result.code ? " " : "",
              job->result.code ? job->result.code : "", child_cost_to_str(&how, cost));
     client_io_done(&job->io);
+    if (job->gone)
+        job->gone(job->gone_arg, job->spec.job_id, job->left);
     publish_result(job);
     log_set_context(NULL);
     return NULL;

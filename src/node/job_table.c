@@ -22,12 +22,23 @@ struct job_table {
     bool stopping;
 };
 
+/* The job's thread: nothing of the table is locked. */
+static void
+client_gone(void *arg, const char *job_id, enum client_left left)
+{
+    lease_keeper_client_gone(arg, job_id, left);
+}
+
 struct job_table *
 job_table_new(const struct job_table_options *opt)
 {
     struct job_table *t = xcalloc(1, sizeof(*t));
 
     t->opt = *opt;
+    if (t->opt.leases) {
+        t->opt.job.gone = client_gone;
+        t->opt.job.gone_arg = t->opt.leases;
+    }
     if (t->opt.keep_ended == 0)
         t->opt.keep_ended = JOB_KEEP_MAX;
     pthread_mutex_init(&t->lock, NULL);
@@ -101,7 +112,8 @@ running_locked(struct job_table *t)
 
 /* What a body asks for, ready to start. */
 struct wanted {
-    struct client_job_spec spec;
+    struct client_job_spec id;
+    struct job_spec spec;
     char *line; /* canonical: members in our order, nulls gone; holds the job's token */
 };
 #define CLEANUP_WANTED CLEANUP(wanted_done)
@@ -112,31 +124,31 @@ wanted_done(struct wanted *w)
     if (w->line)
         explicit_bzero(w->line, strlen(w->line));
     free(w->line);
+    job_spec_done(&w->spec);
 }
 
 static int
 wanted_read(struct wanted *w, const json_t *body, struct err *err)
 {
-    CLEANUP_JOB_SPEC struct job_spec spec = {0};
     CLEANUP_JSON json_t *canonical = NULL;
     CLEANUP_FREE char *text = NULL;
     size_t n;
 
-    if (job_spec_decode(body, &spec, err) < 0)
+    if (job_spec_decode(body, &w->spec, err) < 0)
         return err->class;
-    canonical = job_spec_encode(&spec);
+    canonical = job_spec_encode(&w->spec);
     text = json_line(canonical);
     n = strlen(text);
     if (n < SPEC_LINE_MAX)
         w->line = xasprintf("%s\n", text);
-    crypto_generichash(w->spec.hash, sizeof(w->spec.hash), (const unsigned char *)text, n,
+    crypto_generichash(w->id.hash, sizeof(w->id.hash), (const unsigned char *)text, n,
                        NULL, 0);
     explicit_bzero(text, n);
     if (!w->line)
         return err_set(err, ERR_LIMIT, "line_too_long",
                        "the job spec is longer than %u bytes", SPEC_LINE_MAX);
-    memcpy(w->spec.job_id, spec.job_id, sizeof(w->spec.job_id));
-    w->spec.attempt = spec.attempt;
+    memcpy(w->id.job_id, w->spec.job_id, sizeof(w->id.job_id));
+    w->id.attempt = w->spec.attempt;
     return 0;
 }
 
@@ -146,24 +158,43 @@ static int
 compare_locked(struct job_table *t, const struct wanted *w, size_t *ret_i,
                struct err *err)
 {
-    size_t i = index_locked(t, w->spec.job_id);
+    size_t i = index_locked(t, w->id.job_id);
     const struct client_job_spec *have;
 
     *ret_i = i;
     if (i == t->n)
         return 0;
     have = client_job_spec(t->jobs[i]);
-    if (w->spec.attempt > have->attempt)
+    if (w->id.attempt > have->attempt)
         return 2;
-    if (w->spec.attempt < have->attempt)
+    if (w->id.attempt < have->attempt)
         return err_set(err, ERR_EXISTS, "stale_attempt",
                        "attempt %u of job %s is known here, %u is older", have->attempt,
-                       have->job_id, w->spec.attempt);
-    if (sodium_memcmp(have->hash, w->spec.hash, sizeof(have->hash)) != 0)
+                       have->job_id, w->id.attempt);
+    if (sodium_memcmp(have->hash, w->id.hash, sizeof(have->hash)) != 0)
         return err_set(err, ERR_EXISTS, "job_conflict",
                        "attempt %u of job %s is known here with another spec",
                        have->attempt, have->job_id);
     return 1;
+}
+
+/* The lease is durable before there is a client that could make a snapshot. */
+static int
+start_client(struct job_table *t, const struct wanted *w, struct client_job **ret,
+             struct err *err)
+{
+    const bool lease = w->spec.snapshot != NULL;
+
+    if (lease && !t->opt.leases)
+        return err_set(err, ERR_UNAVAILABLE, "no_lease_store",
+                       "the node keeps no leases of snapshots");
+    if (lease && lease_keeper_add(t->opt.leases, &w->spec, err) < 0)
+        return err->class;
+    if (client_job_start(&t->opt.job, &w->id, w->line, ret, err) == 0)
+        return 0;
+    if (lease)
+        lease_keeper_client_gone(t->opt.leases, w->spec.job_id, CLIENT_LEFT_UNTOUCHED);
+    return err->class;
 }
 
 static int
@@ -179,7 +210,7 @@ start_locked(struct job_table *t, const struct wanted *w, struct node_job *ret,
         t->room = t->room ? t->room * 2 : 16;
         t->jobs = xreallocarray(t->jobs, t->room, sizeof(t->jobs[0]));
     }
-    if (client_job_start(&t->opt.job, &w->spec, w->line, &t->jobs[t->n], err) < 0)
+    if (start_client(t, w, &t->jobs[t->n], err) < 0)
         return err->class;
     client_job_describe(t->jobs[t->n++], ret);
     return 0;

@@ -11,6 +11,7 @@
 #include "base/timeutil.h"
 #include "model/nodeapi.h"
 #include "node/client_job.h"
+#include "node/lease_keeper.h"
 
 #define JOB_KEEP_NS (24 * 3600 * NS_PER_S) /* after the end, unless deleted */
 #define JOB_KEEP_MAX 1000u
@@ -22,6 +23,8 @@ struct job_table_options {
     struct client_job_options job;
     unsigned max_jobs;   /* clients at the same time */
     unsigned keep_ended; /* 0 = JOB_KEEP_MAX */
+    /* Of jobs that have a snapshot; NULL: those are refused.  job.gone is then ours. */
+    struct lease_keeper *leases;
 };
 
 struct job_table *
@@ -36,7 +39,7 @@ void job_table_stop(struct job_table *t);
 /* Starts the job of @body (a job spec), or finds it: *ret_created.  Blocking while an
  * older attempt is ended.  ERR_INVALID (as job_spec_decode), ERR_EXISTS "job_conflict" or
  * "stale_attempt", ERR_LIMIT "too_many_jobs", ERR_UNAVAILABLE "client_not_started" or
- * "shutting_down", ERR_TIMEOUT "client_stuck". */
+ * "shutting_down", ERR_TIMEOUT "client_stuck"; as lease_keeper_add(). */
 int job_table_post(struct job_table *t, const json_t *body, struct node_job *ret,
                    bool *ret_created, struct err *err);
 

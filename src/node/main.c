@@ -96,9 +96,42 @@ run_server(struct node_app *app, const struct node_options *opt, int signal_fd,
     /* In this order: whoever waits in a handler is let go, and only then are handlers
      * awaited. */
     job_table_stop(app->jobs);
-    prober_stop(app->prober);
+    lease_keeper_stop(app->leases);
+    asker_stop(app->prober);
+    asker_stop(app->vsphere);
+    asker_stop(app->remover);
     http_server_stop(server);
     return r;
+}
+
+static void
+app_done(struct node_app *app)
+{
+    lease_keeper_free(app->leases);
+    asker_free(app->prober);
+    asker_free(app->vsphere);
+    asker_free(app->remover);
+    client_version_free(app->client_version);
+}
+
+static int
+start_parts(struct node_app *app, const struct node_options *opt, const char *client,
+            struct err *err)
+{
+    struct job_table_options table_options = {
+        .job = {.client = client, .grace_ms = opt->stop_timeout_s * 1000},
+        .max_jobs = opt->max_jobs,
+    };
+
+    if (probe_asker_new(client, &app->prober, err) < 0 ||
+        vsphere_asker_new(client, &app->vsphere, err) < 0 ||
+        vsphere_asker_new(client, &app->remover, err) < 0 ||
+        lease_keeper_start(opt->state, app->remover, &app->leases, err) < 0)
+        return err->class;
+    table_options.leases = app->leases;
+    app->jobs = job_table_new(&table_options);
+    app->client_version = client_version_new(client);
+    return 0;
 }
 
 static int
@@ -106,10 +139,7 @@ run(const struct node_options *opt, struct err *err)
 {
     CLEANUP_FREE char *found = NULL;
     struct node_app app = {0};
-    struct job_table_options table_options = {
-        .job = {.client = opt->client, .grace_ms = opt->stop_timeout_s * 1000},
-        .max_jobs = opt->max_jobs,
-    };
+    struct err ignored = ERR_INIT;
     int signal_fd, r;
 
     signal_fd = signals_setup(err);
@@ -117,22 +147,17 @@ run(const struct node_options *opt, struct err *err)
         return signal_fd;
     if (load_token(opt->token_file, app.token_hash, err) < 0)
         return err->class;
-    if (!opt->client) {
-        if (node_find_client(&found, err) < 0)
-            return err->class;
-        table_options.job.client = found;
-    }
-    if (prober_new(table_options.job.client, &app.prober, err) < 0)
+    if (!opt->client && node_find_client(&found, err) < 0)
         return err->class;
-    app.jobs = job_table_new(&table_options);
-    app.client_version = client_version_new(table_options.job.client);
-    r = run_server(&app, opt, signal_fd, err);
+    r = start_parts(&app, opt, opt->client ? opt->client : found, err);
     if (r == 0)
-        r = job_table_free(app.jobs, err);
-    else
-        (void)job_table_free(app.jobs, &(struct err)ERR_INIT);
-    prober_free(app.prober);
-    client_version_free(app.client_version);
+        r = run_server(&app, opt, signal_fd, err);
+    /* The clients' last words concern the leases. */
+    if (job_table_free(app.jobs, r == 0 ? err : &ignored) == 0)
+        app_done(&app);
+    else if (r == 0)
+        r = err->class; /* a client is stuck, and its thread may still speak to the rest
+                         */
     return r;
 }
 

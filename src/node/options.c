@@ -30,6 +30,8 @@ const char node_usage[] =
     "                         else in PATH)\n"
     "  --max-jobs N           clients at the same time, 1-256 (8)\n"
     "  --stop-timeout SECONDS from cancel to TERM and from TERM to KILL, 1-60 (5)\n"
+    "  --state DIR            what outlives the node: leases of snapshots, with sealed\n"
+    "                         logins (/var/lib/sendense-node)\n"
     "  --log-level LEVEL      error, warn, info or debug (info)\n"
     "  --version, --help\n";
 
@@ -40,6 +42,7 @@ enum {
     OPT_CLIENT,
     OPT_MAX_JOBS,
     OPT_STOP_TIMEOUT,
+    OPT_STATE,
     OPT_LOG_LEVEL,
     OPT_VERSION,
     OPT_HELP,
@@ -52,6 +55,7 @@ static const struct option long_options[] = {
     {"client", required_argument, NULL, OPT_CLIENT},
     {"max-jobs", required_argument, NULL, OPT_MAX_JOBS},
     {"stop-timeout", required_argument, NULL, OPT_STOP_TIMEOUT},
+    {"state", required_argument, NULL, OPT_STATE},
     {"log-level", required_argument, NULL, OPT_LOG_LEVEL},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, OPT_HELP},
@@ -117,6 +121,9 @@ take_option(struct node_options *o, int opt, struct err *err)
     case OPT_STOP_TIMEOUT:
         return number("--stop-timeout", optarg, STOP_TIMEOUT_LIMIT, &o->stop_timeout_s,
                       err);
+    case OPT_STATE:
+        o->state = optarg;
+        return 0;
     case OPT_LOG_LEVEL:
         if (log_level_from_str(optarg, &o->log_level) < 0)
             return usage_error(err, "--log-level must be error, warn, info or debug");
@@ -140,6 +147,7 @@ node_options_parse(int argc, char *const argv[], struct node_options *ret,
         .listen = "127.0.0.1:8081",
         .max_jobs = 8,
         .stop_timeout_s = 5,
+        .state = "/var/lib/sendense-node",
         .log_level = LOG_LEVEL_INFO,
     };
     int opt;
@@ -159,6 +167,8 @@ node_options_parse(int argc, char *const argv[], struct node_options *ret,
                        argv[optind]);
     if (!o.token_file)
         return usage_error(err, "--token-file is needed");
+    if (o.state[0] != '/')
+        return usage_error(err, "--state must be an absolute path");
     if (!o.allow_remote && !node_listen_is_loopback(o.listen))
         return err_set(
             err, ERR_INVALID, "usage",

@@ -17,6 +17,7 @@ struct node_options {
     const char *client; /* NULL = node_find_client() */
     unsigned max_jobs;
     unsigned stop_timeout_s;
+    const char *state; /* folder */
     enum log_level log_level;
 };
 

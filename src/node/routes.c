@@ -96,9 +96,65 @@ post_probe(struct http_call *call, void *app, struct http_reply *reply, struct e
 
     if (need_body(call, &body, err) < 0)
         return err->class;
-    if (prober_run(a->prober, body, &answer, err) < 0)
+    if (probe_run(a->prober, body, &answer, err) < 0)
         return fail(reply, err);
     reply->json = probe_answer_encode(&answer);
+    return 0;
+}
+
+static int
+post_vsphere(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
+{
+    struct node_app *a = app;
+    CLEANUP_VSPHERE_ANSWER struct vsphere_answer answer = {0};
+    const json_t *body;
+
+    if (need_body(call, &body, err) < 0)
+        return err->class;
+    if (vsphere_ask_body(a->vsphere, body, &answer, err) < 0)
+        return fail(reply, err);
+    reply->json = vsphere_answer_encode(&answer);
+    return 0;
+}
+
+static int
+get_leases(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
+{
+    struct node_app *a = app;
+    CLEANUP_LEASES struct leases leases = {0};
+
+    if (no_query(call, err) < 0)
+        return err->class;
+    lease_keeper_list(a->leases, &leases);
+    reply->json = leases_encode(&leases);
+    return 0;
+}
+
+static int
+put_lease(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
+{
+    struct node_app *a = app;
+    const json_t *body;
+    uint32_t lease_s = 0;
+
+    if (need_body(call, &body, err) < 0 || lease_renewal_decode(body, &lease_s, err) < 0)
+        return err->class;
+    if (lease_keeper_renew(a->leases, http_call_param(call, "id"), lease_s, err) < 0)
+        return err->class;
+    reply->status = 204;
+    return 0;
+}
+
+static int
+delete_lease(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
+{
+    struct node_app *a = app;
+
+    if (no_query(call, err) < 0)
+        return err->class;
+    if (lease_keeper_end(a->leases, http_call_param(call, "id"), err) < 0)
+        return err->class;
+    reply->status = 202;
     return 0;
 }
 
@@ -191,10 +247,18 @@ delete_job(struct http_call *call, void *app, struct http_reply *reply, struct e
 {
     struct node_app *a = app;
 
+    const char *id = http_call_param(call, "id");
+    struct err none = ERR_INIT;
+    int r;
+
     if (no_query(call, err) < 0)
         return err->class;
-    if (job_table_delete(a->jobs, http_call_param(call, "id"), err) < 0)
-        return err->class;
+    r = job_table_delete(a->jobs, id, err);
+    /* Also of a job that is known no more, because the node was started anew. */
+    if (r == 0 || r == ERR_NOT_FOUND)
+        (void)lease_keeper_end(a->leases, id, &none);
+    if (r < 0)
+        return r;
     reply->status = 204;
     return 0;
 }
@@ -204,6 +268,10 @@ const struct http_route node_routes[] = {
     {"GET", API "/health", NULL, HTTP_BODY_NONE, 0, get_health},
     {"GET", API "/version", NULL, HTTP_BODY_NONE, 0, get_version},
     {"POST", API "/probe", SCOPE, HTTP_BODY_JSON, 0, post_probe},
+    {"POST", API "/vsphere", SCOPE, HTTP_BODY_JSON, 0, post_vsphere},
+    {"GET", API "/leases", SCOPE, HTTP_BODY_NONE, 0, get_leases},
+    {"PUT", API "/leases/{id}", SCOPE, HTTP_BODY_JSON, 0, put_lease},
+    {"DELETE", API "/leases/{id}", SCOPE, HTTP_BODY_NONE, 0, delete_lease},
     {"POST", API "/jobs", SCOPE, HTTP_BODY_JSON, SPEC_LINE_MAX, post_job},
     {"GET", API "/jobs", SCOPE, HTTP_BODY_NONE, 0, get_jobs},
     {"GET", API "/jobs/{id}", SCOPE, HTTP_BODY_NONE, 0, get_job},

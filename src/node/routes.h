@@ -6,14 +6,19 @@
 #include "base/secret.h"
 #include "node/client_version.h"
 #include "node/job_table.h"
+#include "node/lease_keeper.h"
 #include "node/probe.h"
+#include "node/vsphere_ask.h"
 #include "os/http_server.h"
 
 #define NODE_TOKEN_HASH_SIZE 32
 
 struct node_app {
     struct job_table *jobs;
-    struct prober *prober;
+    struct asker *prober;
+    struct asker *vsphere;
+    struct asker *remover; /* of the leases: never kept waiting by the hub's questions */
+    struct lease_keeper *leases;
     struct client_version *client_version;
     unsigned char token_hash[NODE_TOKEN_HASH_SIZE];
 };

@@ -12,6 +12,7 @@
 #include "base/timeutil.h"
 #include "base/version.h"
 #include "os/http_client.h"
+#include "os/tls_trust.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define TIMEOUT_MS 30000
@@ -20,6 +21,7 @@
     (64u * 1024) /* the body of an error answer to a streaming request                   \
                   */
 #define POLL_MS 1000
+#define COOKIE_MAX 4096
 
 struct http_client {
     CURL *easy;
@@ -33,6 +35,8 @@ struct exchange {
     struct buf body;
     uint64_t streamed, stream_max; /* 0 = no limit */
     struct err err;                /* why a callback ended the request */
+    char *cookie;
+    struct tls_seen seen;
     char curl_msg[CURL_ERROR_SIZE];
 };
 
@@ -78,6 +82,9 @@ http_client_free(struct http_client *c)
 void
 http_response_done(struct http_response *r)
 {
+    if (r->cookie)
+        explicit_bzero(r->cookie, strlen(r->cookie));
+    free(r->cookie);
     free(r->body);
     *r = (struct http_response){0};
 }
@@ -102,6 +109,15 @@ has_control(const char *s)
     return false;
 }
 
+static bool
+headers_have_control(const char *const *headers)
+{
+    for (; headers && *headers; headers++)
+        if (has_control(*headers))
+            return true;
+    return false;
+}
+
 static int
 check_request(const struct http_request *q, struct err *err)
 {
@@ -119,7 +135,7 @@ check_request(const struct http_request *q, struct err *err)
         return err_set(err, ERR_INVALID, "invalid_url",
                        "the address is not an http:// or https:// URL");
     if (has_control(q->content_type) || has_control(q->accept) ||
-        has_control(secret_reveal(q->bearer)))
+        has_control(secret_reveal(q->bearer)) || headers_have_control(q->headers))
         return err_set(err, ERR_INVALID, NULL,
                        "a request header holds a control character");
     return 0;
@@ -161,6 +177,8 @@ make_headers(const struct http_request *q, struct curl_slist **list, struct err 
                        q->content_type ? q->content_type : "application/json", err);
     if (r == 0 && q->bearer)
         r = add_header(list, "Authorization: Bearer ", secret_reveal(q->bearer), err);
+    for (const char *const *h = q->headers; r == 0 && h && *h; h++)
+        r = add_header(list, *h, "", err);
     return r;
 }
 
@@ -200,6 +218,37 @@ on_write(char *p, size_t size, size_t n, void *arg)
     return n;
 }
 
+/* "Set-Cookie: NAME=VALUE; …".  The value is kept as it is, quotes included. */
+static size_t
+on_header(char *p, size_t size, size_t n, void *arg)
+{
+    static const char set_cookie[] = "Set-Cookie:";
+    struct exchange *x = arg;
+    const char *name = x->req->want_cookie, *end;
+    size_t left, name_len = strlen(name);
+
+    n *= size;
+    left = n;
+    if (left < sizeof(set_cookie) - 1 ||
+        strncasecmp(p, set_cookie, sizeof(set_cookie) - 1) != 0)
+        return n;
+    p += sizeof(set_cookie) - 1;
+    left -= sizeof(set_cookie) - 1;
+    for (; left > 0 && (*p == ' ' || *p == '\t'); p++)
+        left--;
+    if (left <= name_len || strncmp(p, name, name_len) != 0 || p[name_len] != '=')
+        return n;
+    p += name_len + 1;
+    left -= name_len + 1;
+    for (end = p; left > 0 && *end != ';' && (unsigned char)*end > ' '; end++)
+        left--;
+    if (end == p || end - p > COOKIE_MAX)
+        return n;
+    free(x->cookie);
+    x->cookie = xasprintf("%.*s", (int)(end - p), p);
+    return n;
+}
+
 static int
 set_options(struct exchange *x, struct curl_slist *headers, struct err *err)
 {
@@ -223,6 +272,10 @@ set_options(struct exchange *x, struct curl_slist *headers, struct err *err)
     SET(CURLOPT_ERRORBUFFER, x->curl_msg);
     SET(CURLOPT_WRITEFUNCTION, on_write);
     SET(CURLOPT_WRITEDATA, x);
+    if (q->want_cookie) {
+        SET(CURLOPT_HEADERFUNCTION, on_header);
+        SET(CURLOPT_HEADERDATA, x);
+    }
     SET(CURLOPT_CONNECTTIMEOUT_MS,
         (long)(q->connect_timeout_ms ? q->connect_timeout_ms : CONNECT_TIMEOUT_MS));
     SET(CURLOPT_TIMEOUT_MS, (long)(q->timeout_ms ? q->timeout_ms : TIMEOUT_MS));
@@ -238,7 +291,9 @@ set_options(struct exchange *x, struct curl_slist *headers, struct err *err)
         SET(CURLOPT_CUSTOMREQUEST, q->method);
     }
 #undef SET
-    return ok ? 0 : err_set(err, ERR_INTERNAL, NULL, "libcurl refused an option");
+    if (!ok)
+        return err_set(err, ERR_INTERNAL, NULL, "libcurl refused an option");
+    return q->trust ? tls_trust_apply_seen(e, q->trust, &x->seen, err) : 0;
 }
 
 /* --- exchange --- */
@@ -257,6 +312,9 @@ map_result(const struct exchange *x, CURLcode code, struct err *err)
     const char *msg = x->curl_msg[0] ? x->curl_msg : curl_easy_strerror(code);
     curl_off_t sent_at = 0;
 
+    if (code != CURLE_OK && x->req->trust &&
+        tls_trust_explain(code, x->curl_msg, x->req->trust, &x->seen, err) < 0)
+        return err->class;
     switch (code) {
     case CURLE_OK:
         return 0;
@@ -324,6 +382,7 @@ take_response(struct exchange *x, struct http_response *ret)
         r.body_len = x->body.len;
         r.body = buf_take(&x->body);
     }
+    r.cookie = take_ptr(&x->cookie);
     *ret = r;
 }
 
@@ -355,6 +414,7 @@ http_do(struct http_client *c, const struct http_request *req, struct http_respo
         err_prefix(err, "%s %.*s", req->method ? req->method : "",
                    req->url ? url_len_to_tell(req->url) : 0, req->url ? req->url : "");
     buf_done(&x.body);
+    free(x.cookie);
     curl_easy_reset(c->easy); /* drops the pointers into this frame */
     free_headers(headers);
     return r;

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 
+struct tls_trust;   /* os/tls_trust.h */
 struct http_client; /* keeps the connection alive between calls; one thread at a time */
 
 struct http_request {
@@ -19,8 +20,14 @@ struct http_request {
     const struct secret *bearer; /* NULL = no Authorization header */
     const void *body;            /* NULL = none */
     size_t body_len;
-    const char *content_type;    /* NULL = application/json */
-    const char *accept;          /* NULL = application/json */
+    const char *content_type; /* NULL = application/json */
+    const char *accept;       /* NULL = application/json */
+    /* "Name: value" each, ended by NULL; NULL = none.  They may be secret. */
+    const char *const *headers;
+    /* Whom https trusts; NULL = the system's store.  All requests of one client must have
+     * the same: a connection that is kept is not looked at again. */
+    const struct tls_trust *trust;
+    const char *want_cookie; /* name of a cookie that the answer may set; NULL = none */
     unsigned connect_timeout_ms; /* 0 = 10 s */
     unsigned timeout_ms;         /* whole request; 0 = 30 s */
     size_t max_response; /* bytes; 0 = 8 MiB (streaming: no limit); more = ERR_LIMIT */
@@ -37,13 +44,15 @@ struct http_response {
     char *body; /* NUL-terminated; NULL when streamed */
     size_t body_len;
     char content_type[96];
+    char *cookie; /* value of want_cookie, as the server wrote it; NULL = not set */
 };
 
 int http_client_new(struct http_client **ret, struct err *err);
 void http_client_free(struct http_client *c);
 
 /* 0 whenever an HTTP answer came, whatever its status.  ERR_UNAVAILABLE "…" when no
- * connection could be made, ERR_TIMEOUT, ERR_IO. */
+ * connection could be made, ERR_TIMEOUT, ERR_IO; with a trust also what
+ * tls_trust_explain() gives. */
 int http_do(struct http_client *c, const struct http_request *req,
             struct http_response *ret, struct err *err);
 void http_response_done(struct http_response *r);

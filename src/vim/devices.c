@@ -60,6 +60,9 @@ vim_devices_done(struct vim_devices *d)
         free(k->backing);
         free(k->file);
         free(k->base_file);
+        for (size_t j = 0; j < k->n_parents; j++)
+            free(k->parents[j]);
+        free(k->parents);
         free(k->mode);
         free(k->uuid);
         free(k->change_id);
@@ -147,16 +150,17 @@ backing_kind(const struct xml_node *backing)
 }
 
 static int
-find_base(const struct xml_node *backing, char **ret, struct err *err)
+read_chain(const struct xml_node *backing, struct vim_disk *k, struct err *err)
 {
-    const struct xml_node *parent;
+    const struct xml_node *parent = xml_child(backing, "parent");
 
-    for (int i = 0; (parent = xml_child(backing, "parent")); i++) {
-        if (i == PARENTS_MAX)
+    for (; parent; parent = xml_child(parent, "parent")) {
+        if (k->n_parents == PARENTS_MAX)
             return broken(err, "a disk with too long a chain of parents");
-        backing = parent;
+        k->parents = xreallocarray(k->parents, k->n_parents + 1, sizeof(*k->parents));
+        k->parents[k->n_parents++] = xml_text(xml_child(parent, "fileName"));
     }
-    *ret = xml_text(xml_child(backing, "fileName"));
+    k->base_file = xstrdup(k->n_parents ? k->parents[k->n_parents - 1] : k->file);
     return 0;
 }
 
@@ -251,7 +255,7 @@ add_disk(struct vim_devices *d, const struct xml_node *e, struct err *err)
     (void)xml_bool(xml_child(backing, "thinProvisioned"), &k->thin);
     (void)soap_moref(xml_child(backing, "datastore"), &k->datastore);
     k->unprotected = why_unprotected(k, backing);
-    return find_base(backing, &k->base_file, err);
+    return read_chain(backing, k, err);
 }
 
 static int

@@ -50,6 +50,8 @@ struct vim_disk {
     char *file;      /* "[datastore] folder/name.vmdk" of the running disk, or of the
                         snapshot's frozen one */
     char *base_file; /* the end of the chain of parents; file when there is none */
+    char **parents;  /* files of the chain, newest first; the last is base_file */
+    size_t n_parents;
     struct moref datastore;
     char *mode;
     char *uuid;

@@ -28,7 +28,8 @@ struct vim_vm_items {
 #define CLEANUP_VIM_VM_ITEMS CLEANUP(vim_vm_items_done)
 void vim_vm_items_done(struct vim_vm_items *l);
 
-/* All pages.  A VM that vanishes meanwhile is left out. */
+/* All pages.  A VM that vanishes meanwhile is left out.  More than VIM_VMS_MAX: ERR_LIMIT
+ * "vcenter_vms". */
 int vim_list_vms(struct vim_session *s, struct vim_vm_items *ret, struct err *err);
 
 struct vim_snapshot_item {
@@ -40,14 +41,16 @@ struct vim_snapshot_item {
 struct vim_vm {
     struct vim_vm_item item;
     char *datacenter; /* inventory path, as /folder?dcPath= wants it: "DC0", "folder/DC0";
-                         "ha-datacenter" on an ESXi host */
+                         "ha-datacenter" on an ESXi host.  A slash inside a name is %2f,
+                         as the server writes it. */
     char *host;       /* reference of the host it runs on */
     char *guest_id, *version /* "vmx-19" */, *firmware /* "bios", "efi" */;
     char *nvram_file; /* "[ds] dir/x.nvram", "" = none */
     bool cbt_supported, cbt_enabled;
     bool consolidation_needed;
     bool tools_running;
-    bool encrypted; /* config.keyId is set */
+    bool encrypted;           /* config.keyId is set */
+    uint64_t allocated_bytes; /* on the datastores, all files of the VM; 0 = unknown */
     struct vim_devices devices;
     struct vim_snapshot_item *snapshots; /* the whole tree, parents first */
     size_t n_snapshots;
@@ -60,6 +63,7 @@ void vim_vm_done(struct vim_vm *vm);
  * "vcenter_vm_not_found". */
 int vim_find_vm(struct vim_session *s, const char *ref, const char *instance_uuid,
                 struct moref *ret, struct err *err);
+/* ERR_NOT_FOUND "vcenter_object_gone"; ERR_LIMIT "vcenter_snapshots". */
 int vim_read_vm(struct vim_session *s, const struct moref *ref, struct vim_vm *ret,
                 struct err *err);
 

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/secret.h"
@@ -32,7 +33,8 @@ struct vim_target {
     unsigned timeout_ms;           /* of one call; 0 = 120 s */
     int cancel_fd;                 /* <= 0 = none; readable ends any call but logout */
     /* The value of a Cookie header that the datastore takes, told after each login; from
-     * the thread whose call logged in.  May be NULL. */
+     * the thread whose call logged in, which must not use the session in it.  May be
+     * NULL. */
     void (*on_cookie)(void *arg, const char *cookie);
     void *on_cookie_arg;
 };
@@ -44,7 +46,9 @@ struct vim_about {
     bool is_vcenter;
 };
 
-/* Logs in; strings are copied.  Wrong user or password: ERR_AUTH "vcenter_login". */
+/* Logs in; strings are copied.  Wrong user or password: ERR_AUTH "vcenter_login".  A
+ * cancel or timeout in the middle of the login itself may leave a session that only the
+ * server's idle end gives back: nobody knows its cookie. */
 int vim_open(const struct vim_target *t, struct vim_session **ret, struct err *err);
 /* Logs out, within 10 s whatever happens.  NULL ok. */
 void vim_close(struct vim_session *s);
@@ -71,6 +75,18 @@ const struct vim_content *vim_content(const struct vim_session *s);
  * owned by *ret. */
 int vim_call(struct vim_session *s, struct soap_request *r, struct xml_doc **ret,
              const struct xml_node **ret_response, struct err *err);
+
+/* The same without logging in again: ERR_AUTH "vcenter_session".  For steps that belong
+ * together and have to start anew in another session; they run in vim_with_session(). */
+int vim_call_once(struct vim_session *s, struct soap_request *r, struct xml_doc **ret,
+                  const struct xml_node **ret_response, struct err *err);
+/* Runs @fn; when it ends with "vcenter_session", logs in and runs it once more. */
+int vim_with_session(struct vim_session *s,
+                     int (*fn)(struct vim_session *s, void *arg, struct err *err),
+                     void *arg, struct err *err);
+
+/* Waits.  ERR_CANCELLED. */
+int vim_pause(struct vim_session *s, unsigned ms, struct err *err);
 
 /* GET of a file of a datastore with the session's cookie, at most @max bytes; more is
  * ERR_LIMIT.  @url as vim_ds_url() makes it.  ERR_NOT_FOUND "datastore_file", ERR_IO

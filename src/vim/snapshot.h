@@ -7,7 +7,11 @@
 
 #include "vim/inventory.h"
 
-/* Waits for a task's end, however long it takes; asks at 0.3 s, growing to 5 s.
+#define VIM_CONFIG_MAX (2u << 20)
+
+/* Waits for a task's end, however long it takes; asks at 0.3 s, growing to 5 s.  A server
+ * that does not answer is asked again for 2 minutes.  The task is the server's: after
+ * ERR_CANCELLED it goes on there.
  * @progress may be NULL.  ERR_IO "vcenter_task" or the code of the fault; a task that the
  * server no longer knows: ERR_NOT_FOUND "vcenter_object_gone" (judge by what it should
  * have done).  @ret_result may be NULL; its value is "" when there is none. */
@@ -21,7 +25,8 @@ int vim_cbt_enable(struct vim_session *s, const struct vim_vm *vm, struct err *e
 
 /* Without memory.  A busy VM is tried again for 2 minutes.  A guest that cannot be
  * quiesced: ERR_IO "quiesce_failed"; else ERR_IO "snapshot_failed" with the server's
- * reason. */
+ * reason.  After any error, ERR_CANCELLED above all, the snapshot may exist or come to
+ * be: look for its name. */
 int vim_snapshot_create(struct vim_session *s, const struct moref *vm, const char *name,
                         const char *description, bool quiesce, struct moref *ret,
                         struct err *err);
@@ -35,6 +40,7 @@ struct vim_snapshot {
 };
 #define CLEANUP_VIM_SNAPSHOT CLEANUP(vim_snapshot_done)
 void vim_snapshot_done(struct vim_snapshot *s);
+/* ERR_LIMIT "vcenter_config": its config has more than VIM_CONFIG_MAX bytes. */
 int vim_snapshot_read(struct vim_session *s, const struct moref *ref,
                       struct vim_snapshot *ret, struct err *err);
 
@@ -42,8 +48,8 @@ int vim_snapshot_read(struct vim_session *s, const struct moref *ref,
  * that is gone already is fine. */
 int vim_snapshot_remove(struct vim_session *s, const struct moref *ref, struct err *err);
 
-/* All disks of the VM merged.  0, or 1 when the server still says that it is needed
- * (something keeps a disk open). */
+/* All disks of the VM merged; a busy VM is tried again for 2 minutes.  0, or 1 when the
+ * server still says that it is needed (something keeps a disk open). */
 int vim_consolidate(struct vim_session *s, const struct moref *vm, struct err *err);
 
 /* Called with areas in order, disjoint, inside the disk.  < 0 ends the query. */
@@ -51,7 +57,8 @@ typedef int vim_area_fn(void *arg, uint64_t offset, uint64_t length, struct err 
 
 /* Areas that changed since @change_id, "*" = areas in use; all pages to the end.  A page
  * that makes no sense (no progress, another start, areas out of order or beyond the end)
- * is ERR_PROTOCOL "changed_areas"; never asked at the capacity. */
+ * is ERR_PROTOCOL "changed_areas"; never asked at the capacity.  The server's blocks may
+ * be larger than the end of the disk: the last area is cut there. */
 int vim_changed_areas(struct vim_session *s, const struct moref *vm,
                       const struct moref *snapshot, const struct vim_disk *disk,
                       const char *change_id, vim_area_fn *area, void *arg,

@@ -60,8 +60,8 @@ bool soap_moref(const struct xml_node *e, struct moref *ret);
  * "Fault", is the kind): ERR_AUTH "vcenter_login", "vcenter_session" (no longer logged
  * in) or "vcenter_permission" (says which privilege); ERR_NOT_FOUND
  * "vcenter_object_gone"; ERR_UNAVAILABLE "vcenter_busy" (another task is at it);
- * ERR_INVALID "vcenter_unsupported"; else ERR_IO "vcenter_fault".  @text: what the server
- * says to people.  Returns its class. */
+ * ERR_INVALID "vcenter_unsupported"; ERR_IO "quiesce_failed" (of the guest); else ERR_IO
+ * "vcenter_fault".  @text: what the server says to people.  Returns its class. */
 int soap_fault(const struct xml_node *detail, const char *text, struct err *err);
 
 /* The kind that soap_fault() saw, e.g. "InvalidLogin"; "" when there is none.  Caller

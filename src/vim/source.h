@@ -7,23 +7,29 @@
 
 #include "vim/inventory.h"
 
+/* How long the plugin tries a range again that fails; the member "retry_s". */
+#define VIM_LAYOUT_RETRY_S 300
+
 /* "[ds1] dir/x.vmdk" -> "ds1", "dir/x.vmdk"; false when it is none.  Caller frees both.
  */
 bool vim_ds_split(const char *file, char **ret_datastore, char **ret_path);
-/* The address of a datastore's file, percent-encoded; caller frees. */
+/* The address of a datastore's file, percent-encoded; caller frees.  @datacenter as
+ * struct vim_vm has it. */
 char *vim_ds_url(const struct vim_session *s, const char *datacenter,
                  const char *datastore, const char *path);
 
 /* Reads the descriptors of @disk (of a snapshot) and of its parents; the member
  * "allocated" is null: the caller puts it in.  What cannot be read rightly is refused,
  * never read as something else: ERR_INVALID "source_unreadable" (vSAN, encrypted, a raw
- * device, a format that we do not know) says why and what to do.  *ret: caller decrefs.
- */
+ * device, a format that we do not know) says why and what to do; ERR_CORRUPT
+ * "source_unreadable": a file that is no descriptor.  @connections: 1-16.  *ret: caller
+ * decrefs. */
 int vim_disk_layout(struct vim_session *s, const char *datacenter,
                     const struct vim_disk *disk, const struct tls_trust *trust,
                     unsigned connections, json_t **ret, struct err *err);
 
-/* The VM's NVRAM file, at most 1 MiB; base64; NULL when it has none.  Caller frees. */
+/* The VM's NVRAM file as base64, of which at most 1 MiB (more: ERR_LIMIT
+ * "datastore_read"); NULL when it has none.  Caller frees. */
 int vim_read_nvram(struct vim_session *s, const struct vim_vm *vm, char **ret,
                    struct err *err);
 

@@ -1,5 +1,6 @@
 /* tests/contract/node_rig.c - see node_rig.h. */
 #include <errno.h>
+#include <ftw.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -55,20 +56,11 @@ read_ready_line(struct node_rig *rig)
 }
 
 void
-rig_start(struct node_rig *rig, const char *max_jobs, const char *stop_timeout)
+rig_start_again(struct node_rig *rig)
 {
+    CLEANUP_FREE char *token_file = xasprintf("%s/token", rig->dir);
+    CLEANUP_FREE char *state = xasprintf("%s/state", rig->dir);
     struct err err = ERR_INIT;
-    CLEANUP_FREE char *token_file = NULL;
-
-    *rig = (struct node_rig){.dir = "/tmp/sendense-contract-XXXXXX"};
-    assert_non_null(mkdtemp(rig->dir));
-    token_file = xasprintf("%s/token", rig->dir);
-    assert_int_equal(fs_write_file_durable(token_file, RIG_TOKEN "\n",
-                                           strlen(RIG_TOKEN) + 1, 0600, &err),
-                     0);
-    rig->token = secret_new(RIG_TOKEN, strlen(RIG_TOKEN));
-    assert_int_equal(http_client_new(&rig->http, &err), 0);
-
     const char *const argv[] = {need_env("SENDENSE_NODE"),
                                 "--listen",
                                 "127.0.0.1:0",
@@ -77,16 +69,49 @@ rig_start(struct node_rig *rig, const char *max_jobs, const char *stop_timeout)
                                 "--client",
                                 need_env("FAKE_CLIENT"),
                                 "--max-jobs",
-                                max_jobs,
+                                rig->max_jobs,
                                 "--stop-timeout",
-                                stop_timeout,
+                                rig->stop_timeout,
+                                "--state",
+                                state,
                                 NULL};
     const struct child_spec spec = {
         .argv = argv, .in = CHILD_NULL, .out = CHILD_PIPE, .err = CHILD_INHERIT};
 
+    child_free(rig->node);
+    rig->node = NULL;
     if (child_spawn(&spec, &rig->node, &err) < 0)
         fail_msg("node: %s", err.msg);
     read_ready_line(rig);
+}
+
+void
+rig_start(struct node_rig *rig, const char *max_jobs, const char *stop_timeout)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *token_file = NULL;
+
+    *rig = (struct node_rig){.dir = "/tmp/sendense-contract-XXXXXX",
+                             .max_jobs = max_jobs,
+                             .stop_timeout = stop_timeout};
+    assert_non_null(mkdtemp(rig->dir));
+    token_file = xasprintf("%s/token", rig->dir);
+    assert_int_equal(fs_write_file_durable(token_file, RIG_TOKEN "\n",
+                                           strlen(RIG_TOKEN) + 1, 0600, &err),
+                     0);
+    rig->token = secret_new(RIG_TOKEN, strlen(RIG_TOKEN));
+    assert_int_equal(http_client_new(&rig->http, &err), 0);
+    rig_start_again(rig);
+}
+
+void
+rig_kill(struct node_rig *rig)
+{
+    struct err err = ERR_INIT;
+
+    kill(child_identity(rig->node)->pid, SIGKILL);
+    assert_int_equal(child_wait(rig->node, time_mono_ns() + 20 * NS_PER_S, NULL, &err),
+                     0);
 }
 
 void
@@ -102,17 +127,19 @@ rig_stop(struct node_rig *rig)
     assert_int_equal(how.value, 0);
 }
 
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
+
 void
 rig_cleanup(struct node_rig *rig)
 {
-    struct err err = ERR_INIT;
-    CLEANUP_FREE char *token_file = xasprintf("%s/token", rig->dir);
-
     child_free(rig->node);
     http_client_free(rig->http);
     secret_free(rig->token);
-    (void)fs_unlink(token_file, true, &err);
-    rmdir(rig->dir);
+    assert_int_equal(nftw(rig->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
     *rig = (struct node_rig){0};
 }
 
@@ -200,6 +227,30 @@ rig_spec(const char *job_id, int attempt, const char *vm_name)
         "connect_s", 10, "io_s", 60);
 
     assert_non_null(j);
+    return j;
+}
+
+json_t *
+rig_spec_vsphere(const char *job_id, int attempt, const char *vm_name, const char *vm_ref,
+                 const char *user)
+{
+    CLEANUP_FREE char *name = xasprintf("sendense-%s", job_id);
+    json_t *j = rig_spec(job_id, attempt, vm_name);
+    json_t *disk;
+    size_t i;
+
+    json_object_set_new(json_object_get(j, "vm"), "ref", json_string(vm_ref));
+    json_object_set_new(j, "source",
+                        json_pack("{s:s, s:{s:s, s:s, s:s, s:{s:s}}, s:s, s:s, s:i}",
+                                  "type", "vsphere", "login", "url",
+                                  "https://127.0.0.1:1", "user", user, "password",
+                                  RIG_PASSWORD, "tls", "ca_pem", "any", "transport",
+                                  "https", "quiesce", "try", "connections", 4));
+    json_object_set_new(j, "snapshot",
+                        json_pack("{s:s, s:s, s:i}", "name", name, "description",
+                                  "of a test", "lease_s", 600));
+    json_array_foreach(json_object_get(j, "disks"), i, disk)
+        json_object_set_new(disk, "source_url", json_null());
     return j;
 }
 

@@ -13,10 +13,12 @@
 #include "os/child.h"
 #include "os/http_client.h"
 
+#define RIG_PASSWORD "password-of-a-vcenter"
 #define RIG_TOKEN "sendense_test-token-0123456789"
 
 struct node_rig {
-    char dir[64];
+    char dir[64]; /* token, state/ */
+    const char *max_jobs, *stop_timeout;
     struct child *node;
     char url[80]; /* http://127.0.0.1:PORT */
     struct http_client *http;
@@ -25,6 +27,9 @@ struct node_rig {
 
 /* @max_jobs and @stop_timeout as the options of these names. */
 void rig_start(struct node_rig *rig, const char *max_jobs, const char *stop_timeout);
+/* The node that was stopped or killed is started again on its state. */
+void rig_start_again(struct node_rig *rig);
+void rig_kill(struct node_rig *rig); /* SIGKILL */
 /* SIGTERM; the exit status must be 0. */
 void rig_stop(struct node_rig *rig);
 void
@@ -44,6 +49,9 @@ void rig_refused(struct node_rig *rig, const char *method, const char *path, jso
 /* A valid spec of two disks (2000, 2001), whose VM name tells the client how to behave.
  */
 json_t *rig_spec(const char *job_id, int attempt, const char *vm_name);
+/* The same with a vSphere source and a snapshot; @user is the login's. */
+json_t *rig_spec_vsphere(const char *job_id, int attempt, const char *vm_name,
+                         const char *vm_ref, const char *user);
 /* Posts one; 202; the job's id (a new one) in @id, its pid returned. */
 pid_t rig_post(struct node_rig *rig, const char *vm_name, char id[UUID_STR_SIZE]);
 /* Pulls events to the end; a new array, pages checked for order. */

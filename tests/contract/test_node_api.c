@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "node_rig.h"
 
+#define LEASE "/api/v1/leases/01890000-0000-7000-8000-000000000009"
 #define UNKNOWN "/api/v1/jobs/01890000-0000-7000-8000-000000000009"
 
 static struct node_rig rig;
@@ -66,9 +67,16 @@ test_every_other_route_needs_the_token(void **state)
     static const struct {
         const char *method, *path;
     } routes[] = {
-        {"POST", "/api/v1/probe"},  {"POST", "/api/v1/jobs"},
-        {"GET", "/api/v1/jobs"},    {"GET", UNKNOWN},
-        {"GET", UNKNOWN "/events"}, {"POST", UNKNOWN "/cancel"},
+        {"POST", "/api/v1/probe"},
+        {"POST", "/api/v1/jobs"},
+        {"POST", "/api/v1/vsphere"},
+        {"GET", "/api/v1/leases"},
+        {"PUT", LEASE},
+        {"DELETE", LEASE},
+        {"GET", "/api/v1/jobs"},
+        {"GET", UNKNOWN},
+        {"GET", UNKNOWN "/events"},
+        {"POST", UNKNOWN "/cancel"},
         {"DELETE", UNKNOWN},
     };
     static const char *const tokens[] = {

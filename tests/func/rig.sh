@@ -8,6 +8,7 @@ hub_pid=''
 hub_url=''
 node_pid=''
 node_url=''
+sim_url='' sim_sha256=''
 n=0
 failures=0 # the exit status of the script that sources this
 problems=()
@@ -74,7 +75,8 @@ start_daemon() {
 start_node() {
     local listen=127.0.0.1:0
     [ -n "$node_url" ] && listen=${node_url#http://}
-    start_daemon node env "$@" "$BUILD_DIR/sendense-node" --listen "$listen" --token-file "$work/node.token" "${node_options[@]}" --stop-timeout 2
+    start_daemon node env "$@" "$BUILD_DIR/sendense-node" --listen "$listen" --token-file "$work/node.token" \
+        --state "$work/node-state" "${node_options[@]}" --stop-timeout 2
 }
 
 start_hub() {
@@ -147,6 +149,19 @@ revive() {
     for name in "${!served[@]}"; do
         pgrep -f "nbdkit -f -r -U $work/$name.sock " >/dev/null || launch "$name"
     done
+}
+
+# start_sim SPEC: a simulated vCenter; sets sim_url and sim_sha256, its certificate is in SPEC.pem.  Each start is another one.
+start_sim() {
+    local line='' fifo=$work/sim.fifo
+    rm -f "$fifo"
+    mkfifo "$fifo"
+    "$BUILD_DIR/sendense-sim" --spec "$1" --ca-out "$1.pem" >"$fifo" 2>>"$work/sim.log" &
+    source_pids+=($!)
+    read -r -t 30 line <"$fifo" || :
+    sim_url=$(jq -r .url <<<"$line")
+    sim_sha256=$(jq -r .sha256 <<<"$line")
+    case $sim_url in https://*) ;; *) bail "the simulator did not start: $(tail -n 3 "$work/sim.log")" ;; esac
 }
 
 # rig_start [hub options…]: folder, node, hub.

@@ -183,10 +183,11 @@ garbage(void)
 static int
 oversized(void)
 {
-    char *big = malloc(1024 * 1024 + 2);
+    const size_t n = 4 * 1024 * 1024 + 1;
+    char *big = malloc(n + 1);
 
-    memset(big, 'x', 1024 * 1024 + 1);
-    big[1024 * 1024 + 1] = '\0';
+    memset(big, 'x', n);
+    big[n] = '\0';
     hello();
     printf("%s\n", big);
     fflush(stdout);
@@ -340,6 +341,71 @@ fails(void)
     return 1;
 }
 
+static void
+snapshot(void)
+{
+    phase("snapshotting");
+    event("snapshot", json_pack("{s:s, s:s, s:b, s:[{s:i, s:s, s:i, s:n, s:s}], s:[]}",
+                                "ref", "snapshot-1", "name", "sendense-1", "quiesced", 1,
+                                "disks", "key", 2000, "uuid", "", "size_bytes", 1048576,
+                                "change_id", "file", "[ds] a.vmdk", "not_protected"));
+}
+
+static int
+snapshot_good(void)
+{
+    hello();
+    phase("connecting");
+    snapshot();
+    event("vm_config",
+          json_pack("{s:{s:s}, s:n}", "configuration", "format", "vsphere/1", "nvram"));
+    phase("removing_snapshot");
+    event("snapshot_removed",
+          json_pack("{s:s, s:b}", "ref", "snapshot-1", "consolidation_needed", 0));
+    result("ok");
+    return 0;
+}
+
+static int
+snapshot_never(void)
+{
+    hello();
+    phase("connecting");
+    result("failed");
+    return 1;
+}
+
+static int
+snapshot_died(void)
+{
+    hello();
+    snapshot();
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+
+static int
+snapshot_held(void)
+{
+    hello();
+    snapshot();
+    if (!await_cancel())
+        return 3;
+    result("cancelled");
+    return 130;
+}
+
+/* Removes what was never announced. */
+static int
+snapshot_stray(void)
+{
+    hello();
+    event("snapshot_removed",
+          json_pack("{s:s, s:b}", "ref", "snapshot-1", "consolidation_needed", 0));
+    hang();
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(void);
@@ -368,6 +434,11 @@ static const struct {
     {"environment", environment},
     {"flood", flood},
     {"fails", fails},
+    {"snapshot-good", snapshot_good},
+    {"snapshot-never", snapshot_never},
+    {"snapshot-died", snapshot_died},
+    {"snapshot-held", snapshot_held},
+    {"snapshot-stray", snapshot_stray},
 };
 
 /* The first disk's URL says how. */
@@ -415,6 +486,71 @@ probe(const json_t *q)
     return 0;
 }
 
+/* A removal is written into the file that the VM's reference names; while FILE.busy is
+ * there, it fails. */
+static json_t *
+remove_snapshot(const json_t *q)
+{
+    const char *path =
+        json_string_value(json_object_get(json_object_get(q, "vm"), "ref"));
+    char busy[512];
+    FILE *f;
+
+    snprintf(busy, sizeof(busy), "%s.busy", path);
+    f = fopen(path, "a");
+    if (f) {
+        fprintf(f, "%s\n", json_string_value(json_object_get(q, "snapshot_name")));
+        fclose(f);
+    }
+    if (access(busy, F_OK) == 0)
+        return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", "vcenter_busy", "message",
+                         "another task is at it");
+    return json_pack("{s:b, s:i, s:b}", "ok", 1, "removed", 1, "consolidation_needed", 0);
+}
+
+static json_t *
+answer_of_test(void)
+{
+    return json_pack("{s:b, s:{s:s, s:s, s:s}}", "ok", 1, "server", "full_name",
+                     "VMware vCenter Server 8.0.2 build-1", "api_version", "8.0.2.0",
+                     "uuid", "e1f2");
+}
+
+/* The user says how. */
+static int
+vsphere(const json_t *q)
+{
+    const char *user =
+        json_string_value(json_object_get(json_object_get(q, "login"), "user"));
+    const char *kind = json_string_value(json_object_get(q, "question"));
+    json_t *answer;
+    char *line;
+
+    if (strcmp(user, "die") == 0)
+        return 9;
+    if (strcmp(user, "hang") == 0)
+        hang();
+    if (strcmp(user, "garbage") == 0) {
+        puts("what?");
+        return 0;
+    }
+    if (strcmp(user, "refused") == 0)
+        answer = json_pack("{s:b, s:s, s:s}", "ok", 0, "code", "vcenter_login", "message",
+                           "the user or the password is wrong");
+    else if (strcmp(kind, "remove_snapshot") == 0)
+        answer = remove_snapshot(q);
+    else
+        answer = answer_of_test();
+    json_object_set_new(answer, "v", json_integer(1));
+    json_object_set_new(answer, "question",
+                        json_string(strcmp(user, "other") == 0 ? "list" : kind));
+    line = json_dumps(answer, JSON_COMPACT);
+    puts(line);
+    free(line);
+    json_decref(answer);
+    return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -435,6 +571,8 @@ main(int argc, char **argv)
         return r;
     if (argc > 1 && strcmp(argv[1], "--probe") == 0) {
         r = probe(spec);
+    } else if (argc > 1 && strcmp(argv[1], "--vsphere") == 0) {
+        r = vsphere(spec);
     } else {
         job_id = json_string_value(json_object_get(spec, "job_id"));
         attempt = (int)json_integer_value(json_object_get(spec, "attempt"));

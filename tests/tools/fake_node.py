@@ -54,6 +54,15 @@ class Node(http.server.BaseHTTPRequestHandler):
             if mode == "probe-missing":
                 disks[0]["key"] += 1
             return self.answer(200, {"v": 2 if mode == "probe-version" else 1, "disks": disks} if mode != "probe-text" else b"hello")
+        if path == "/api/v1/vsphere":
+            vm = {"power": "poweredOn", "connection": "connected", "is_template": False}
+            vms = [{"ref": "vm-%d" % i, "name": "twin" if i < 3 else "one", "instance_uuid": "u%d" % i, **vm} for i in (1, 2, 3)]
+            server = {"full_name": "fake", "api_version": "8", "uuid": "u"}
+            if mode == "vms-type":
+                vms[0]["ref"] = 7
+            if mode == "vsphere-refused":
+                return self.answer(200, {"v": 1, "question": "list", "ok": False, "code": "vcenter_login", "message": "no"})
+            return self.answer(200, {"v": 1, "question": json.loads(body)["question"], "ok": True, "server": server, "vms": vms})
         if path == "/api/v1/jobs":
             if mode == "refuse":
                 return self.problem(429, "too_many_jobs")

@@ -173,6 +173,33 @@ what_is_escaped_comes_back(void **state)
     assert_int_equal(xml_escape(&b, "\xc3\x28", &err), ERR_INVALID);
 }
 
+/* The prefix in the value of an attribute needs its declaration, too. */
+static void
+an_element_becomes_a_document(void **state)
+{
+    static const char text[] =
+        "<a xmlns=\"urn:a\" xmlns:x=\"http://www.w3.org/2001/XMLSchema-instance\" "
+        "xmlns:v=\"urn:v\"><b x:type=\"v:T\" k=\"&lt;\"><c>1 &amp; 2</c></b><d/></a>";
+    CLEANUP_XML struct xml_doc *d = NULL, *again = NULL;
+    CLEANUP_BUF struct buf b = BUF_INIT(1000), small = BUF_INIT(10);
+    CLEANUP_FREE char *type = NULL, *value = NULL, *k = NULL;
+    struct err err = ERR_INIT;
+
+    assert_int_equal(xml_parse(text, strlen(text), &d, &err), 0);
+    assert_int_equal(xml_source(&b, xml_child(xml_root(d), "b"), &err), 0);
+    assert_int_equal(xml_parse(b.data, b.len, &again, &err), 0);
+    assert_string_equal(xml_name(xml_root(again)), "b");
+    assert_non_null(strstr(b.data, "xmlns:v=\"urn:v\""));
+    assert_null(strstr(b.data, "<d"));
+    type = xml_type(xml_root(again));
+    assert_string_equal(type, "T");
+    k = xml_attr(xml_root(again), "k");
+    assert_string_equal(k, "<");
+    value = xml_text(xml_child(xml_root(again), "c"));
+    assert_string_equal(value, "1 & 2");
+    assert_int_equal(xml_source(&small, xml_root(d), &err), ERR_LIMIT);
+}
+
 int
 main(void)
 {
@@ -184,6 +211,7 @@ main(void)
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(no_secret_in_a_message),
         cmocka_unit_test(what_is_escaped_comes_back),
+        cmocka_unit_test(an_element_becomes_a_document),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

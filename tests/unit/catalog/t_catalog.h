@@ -62,6 +62,7 @@ t_rmdir(struct t_env *e)
                                         "catalog.db-wal",
                                         "catalog.db-shm",
                                         "catalog.db.before-0002",
+                                        "catalog.db.before-0003",
                                         "catalog.db.before-0002.tmp",
                                         "copy.db",
                                         "copy.db.tmp"};

@@ -105,6 +105,13 @@ answer(const char *route, struct http_call *call, struct http_reply *reply,
     X(repo, "GET", "/repositories/{id}")                                                 \
     X(import, "POST", "/repositories/{id}/import")                                       \
     X(nodes, "GET", "/nodes")                                                            \
+    X(credentials, "GET", "/credentials")                                                \
+    X(credential_add, "POST", "/credentials")                                            \
+    X(credential_probe, "POST", "/credentials/probe")                                    \
+    X(credential, "GET", "/credentials/{id}")                                            \
+    X(credential_rm, "DELETE", "/credentials/{id}")                                      \
+    X(credential_test, "POST", "/credentials/{id}/test")                                 \
+    X(discover, "POST", "/vms/discover")                                                 \
     X(vms, "GET", "/vms")                                                                \
     X(vm_add, "POST", "/vms")                                                            \
     X(vm, "GET", "/vms/{id}")                                                            \

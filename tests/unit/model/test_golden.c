@@ -9,6 +9,7 @@
 #include "model/jobspec.h"
 #include "model/nodeapi.h"
 #include "model/point.h"
+#include "model/vsphere.h"
 #include "model_test.h"
 
 #define ROUND_TRIP(name)                                                                 \
@@ -34,16 +35,27 @@ ROUND_TRIP(node_job)
 ROUND_TRIP(node_jobs)
 ROUND_TRIP(events_page)
 ROUND_TRIP(point)
+ROUND_TRIP(vsphere_question)
+ROUND_TRIP(vsphere_answer)
+ROUND_TRIP(leases)
 
 static const struct {
     const char *prefix;
     json_t *(*trip)(const json_t *, struct err *);
 } kinds[] = {
-    {"jobspec-", trip_job_spec},         {"workerspec-", trip_worker_spec},
-    {"event-", trip_job_event},          {"probe-request", trip_probe_request},
-    {"probe-answer", trip_probe_answer}, {"nodeversion", trip_node_version},
-    {"nodejob-", trip_node_job},         {"nodejobs", trip_node_jobs},
-    {"eventspage", trip_events_page},    {"point-", trip_point},
+    {"jobspec-", trip_job_spec},
+    {"workerspec-", trip_worker_spec},
+    {"event-", trip_job_event},
+    {"probe-request", trip_probe_request},
+    {"probe-answer", trip_probe_answer},
+    {"nodeversion", trip_node_version},
+    {"nodejob-", trip_node_job},
+    {"nodejobs", trip_node_jobs},
+    {"eventspage", trip_events_page},
+    {"point-", trip_point},
+    {"vspherequestion-", trip_vsphere_question},
+    {"vsphereanswer-", trip_vsphere_answer},
+    {"leases", trip_leases},
 };
 
 static void

@@ -44,6 +44,18 @@ test_pokes(void **state)
     POKES("event-bad_range", {"length", "0", BAD}, {"reason", "\"x\"", BAD});
     POKES("event-disk_done", {"layer_root", "\"00\"", BAD},
           {"content_root", "\"00\"", BAD}, {"records", "-1", BAD});
+    POKES("event-snapshot", {"ref", "\"\"", BAD}, {"name", "\"\"", BAD},
+          {"quiesced", "1", BAD}, {"disks", "{}", BAD}, {"disks.0.key", "2001", BAD},
+          {"disks.0.size_bytes", "0", BAD}, {"disks.0.change_id", "\"\"", BAD},
+          {"disks.0.x", "1", "unknown_field"}, {"disks.0.uuid", "null", BAD},
+          {"not_protected", "null", BAD}, {"not_protected.0.reason", "\"A b\"", BAD},
+          {"not_protected.0.key", "-1", BAD},
+          {"not_protected.0.x", "1", "unknown_field"});
+    POKES("event-vm_config", {"configuration", "[]", BAD}, {"configuration", "null", BAD},
+          {"nvram", "\"AAE\"", BAD}, {"nvram", "\"AA=C\"", BAD}, {"nvram", "\"\"", BAD},
+          {"disk", "1", "unknown_field"});
+    POKES("event-snapshot_removed", {"ref", "null", BAD},
+          {"consolidation_needed", "0", BAD});
     POKES("event-result-failed", {"code", "null", BAD}, {"status", "\"x\"", BAD},
           {"phase", "\"none\"", BAD}, {"retryable", "1", BAD},
           {"code", "\"0123456789012345678901234567890123456789abcdefgh\"", BAD});
@@ -77,8 +89,34 @@ event(enum event_type type, uint64_t seq)
     return e;
 }
 
-/* @story: letters h(ello) p(hase) r(esult) with the number of each event, e.g. "h1 p2
- * r3"; which of them (from 0) is refused, -1 = none. */
+/* @story: letters h(ello) p(hase) r(esult), S: phase snapshotting, s(napshot), c:
+ * vm_config, d: snapshot_removed, with the number of each event, e.g. "h1 p2 r3"; which
+ * of them (from 0) is refused, -1 = none. */
+static struct job_event
+event_of(char letter, uint64_t seq)
+{
+    static const struct {
+        char letter;
+        enum event_type type;
+    } types[] = {
+        {'h', EVENT_HELLO},
+        {'p', EVENT_PHASE},
+        {'r', EVENT_RESULT},
+        {'S', EVENT_PHASE},
+        {'s', EVENT_SNAPSHOT},
+        {'c', EVENT_VM_CONFIG},
+        {'d', EVENT_SNAPSHOT_REMOVED},
+    };
+    size_t i = 0;
+    struct job_event e;
+
+    while (types[i].letter != letter)
+        assert_true(++i < ARRAY_LEN(types));
+    e = event(types[i].type, seq);
+    e.phase = letter == 'S' ? PHASE_SNAPSHOTTING : PHASE_TRANSFERRING;
+    return e;
+}
+
 static void
 expect_story(const char *story, bool may_skip, int refused)
 {
@@ -90,10 +128,7 @@ expect_story(const char *story, bool may_skip, int refused)
 
     event_stream_init(&s, JOB, 2, 0, may_skip);
     for (int i = 0; sscanf(story, " %c%u%n", &letter, &seq, &n) == 2; i++, story += n) {
-        struct job_event e = event(letter == 'h'   ? EVENT_HELLO
-                                   : letter == 'p' ? EVENT_PHASE
-                                                   : EVENT_RESULT,
-                                   seq);
+        struct job_event e = event_of(letter, seq);
         int got = event_stream_check(&s, &e, &err);
 
         if (i == refused) {
@@ -142,6 +177,31 @@ test_stream(void **state)
 }
 
 static void
+test_stream_of_snapshot(void **state)
+{
+    struct event_stream s;
+    struct job_event e = event(EVENT_SNAPSHOT_REMOVED, 9);
+    struct err err = ERR_INIT;
+
+    expect_story("h1 S2 s3 c4 p5 d6 r7", false, -1);
+    expect_story("h1 S2 d3 r4", false, -1); /* its making was not seen */
+    expect_story("h1 S2 s3 d4 r5", false, -1);
+    expect_story("h1 s2", false, 1);
+    expect_story("h1 p2 s3", false, 2);
+    expect_story("h1 S2 s3 s4", false, 3);
+    expect_story("h1 S2 c3", false, 2);
+    expect_story("h1 S2 s3 c4 c5", false, 4);
+    expect_story("h1 p2 d3", false, 2);
+    expect_story("h1 S2 s3 d4 d5", false, 4);
+    expect_story("h1 S2 s3 d4 s5", false, 4);
+    expect_story("h1 S2 d3 s4", false, 3);
+    expect_story("h1 S3 s5 c7 d9 r12", true, -1);
+    expect_story("h1 s5", true, 1);
+    event_stream_init(&s, JOB, 2, 7, true); /* what came before is not known here */
+    assert_int_equal(event_stream_check(&s, &e, &err), 0);
+}
+
+static void
 test_stream_lines(void **state)
 {
     static const char *const names[] = {"event-hello", "event-phase", "event-read_mode"};
@@ -174,9 +234,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pokes),
-        cmocka_unit_test(test_dirty_message),
-        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_pokes),        cmocka_unit_test(test_dirty_message),
+        cmocka_unit_test(test_stream),       cmocka_unit_test(test_stream_of_snapshot),
         cmocka_unit_test(test_stream_lines),
     };
 

@@ -93,6 +93,79 @@ test_job_pokes(void **state)
 }
 
 static void
+test_vsphere_pokes(void **state)
+{
+    static const struct poke pokes[] = {
+        {"source.extra", "1", "unknown_field"},
+        {"source.login.extra", "1", "unknown_field"},
+        {"source.login.tls.extra", "1", "unknown_field"},
+        {"source.login", NULL, BAD},
+        {"source.login.url", "\"http://vc.example\"", BAD},
+        {"source.login.user", "\"\"", BAD},
+        {"source.login.user", "null", BAD},
+        {"source.login.password", "7", BAD},
+        {"source.login.password", "null", BAD},
+        {"source.login.tls", "null", BAD},
+        {"source.login.tls.sha256", "null", BAD}, /* none of the two */
+        {"source.login.tls.sha256", "\"AA\"", BAD},
+        {"source.login.tls.ca_pem", "\"both\"", BAD},
+        {"source.transport", "\"hotadd\"", BAD},
+        {"source.transport", NULL, BAD},
+        {"source.quiesce", "\"maybe\"", BAD},
+        {"source.connections", "0", BAD},
+        {"source.connections", "17", BAD},
+        {"source.type", "\"nbd\"", "unknown_field"}, /* a login in it */
+        {"snapshot", "null", BAD},
+        {"snapshot.extra", "1", "unknown_field"},
+        {"snapshot.name", "\"before-upgrade\"", BAD}, /* not ours to remove */
+        {"snapshot.name", "\"sendense-\"", BAD},
+        {"snapshot.description", "null", BAD},
+        {"snapshot.lease_s", "29", BAD},
+        {"snapshot.lease_s", "86401", BAD},
+        {"vm.instance_uuid",
+         "\"01234567890123456789012345678901234567890123456789012345678901234\"", BAD},
+        {"vm.instance_uuid", "null", BAD},
+        {"disks.0.source_url", "\"nbd://h/x\"", BAD},
+        {"disks.0.source_uuid", "\"\"", BAD},
+    };
+    static const struct poke nbd[] = {
+        {"disks.0.source_uuid", "\"x\"", BAD},
+        {"disks.0.source_url", "null", BAD},
+        {"snapshot", "{}", BAD},
+        {"source.login", "{}", "unknown_field"},
+        {"source.type", "\"vsphere\"", BAD},
+    };
+
+    check_pokes("jobspec-vsphere", decode_job, ERR_INVALID, pokes, ARRAY_LEN(pokes));
+    check_pokes("jobspec-two-disks", decode_job, ERR_INVALID, nbd, ARRAY_LEN(nbd));
+}
+
+static void
+test_vsphere_values(void **state)
+{
+    CLEANUP_JSON json_t *j = golden("jobspec-vsphere");
+    CLEANUP_JOB_SPEC struct job_spec s = {0};
+    struct err err = ERR_INIT;
+
+    assert_int_equal(job_spec_decode(j, &s, &err), 0);
+    assert_string_equal(s.source_type, "vsphere");
+    assert_string_equal(s.vsphere->login.url, "https://vc.example:443");
+    assert_string_equal(secret_reveal(s.vsphere->login.password),
+                        "password-of-an-example");
+    assert_int_equal(s.vsphere->quiesce, QUIESCE_TRY);
+    assert_int_equal(s.vsphere->connections, 4);
+    assert_int_equal(s.snapshot->lease_s, 600);
+    assert_null(s.disks[0].source_url);
+    assert_non_null(s.disks[0].source_uuid);
+    assert_null(s.disks[1].source_uuid);
+    /* What the client puts in for itself does not go out again. */
+    s.disks[0].source_url = strdup("nbd+unix:///?socket=/x");
+    json_decref(j);
+    j = job_spec_encode(&s);
+    assert_int_equal(decode_job(j, &err), 0);
+}
+
+static void
 test_job_values(void **state)
 {
     CLEANUP_JSON json_t *j = golden("jobspec-two-disks");
@@ -136,6 +209,26 @@ test_token_stays_secret(void **state)
         err_clear(&err);
         assert_true(job_spec_decode_line(line, strlen(line) - 1, &s, &err) < 0);
         assert_null(strstr(err.msg, "token-of-an"));
+    }
+}
+
+static void
+test_password_stays_secret(void **state)
+{
+    static const char *const paths[] = {"source.login.url",    "disks",
+                                        "source.login.tls",    "source.quiesce",
+                                        "source.transport",    "source.type",
+                                        "snapshot.name",       "vm",
+                                        "source.login.secret", "source.connections"};
+
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        CLEANUP_JSON json_t *j = golden("jobspec-vsphere");
+        struct job_spec s;
+        struct err err = ERR_INIT;
+
+        json_poke(j, paths[i], "\"password-of-an-example\"");
+        assert_int_equal(job_spec_decode(j, &s, &err), ERR_INVALID);
+        assert_null(strstr(err.msg, "password-of-an"));
     }
 }
 
@@ -216,9 +309,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_job_pokes),          cmocka_unit_test(test_job_values),
-        cmocka_unit_test(test_token_stays_secret), cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_worker_pokes),       cmocka_unit_test(test_too_many_disks),
+        cmocka_unit_test(test_job_pokes),
+        cmocka_unit_test(test_job_values),
+        cmocka_unit_test(test_token_stays_secret),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_worker_pokes),
+        cmocka_unit_test(test_too_many_disks),
+        cmocka_unit_test(test_vsphere_pokes),
+        cmocka_unit_test(test_vsphere_values),
+        cmocka_unit_test(test_password_stays_secret),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

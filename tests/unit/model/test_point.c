@@ -38,6 +38,9 @@ test_pokes(void **state)
         {"backup.completed", NULL, BAD},
         {"vm.uuid", "\"x\"", BAD},
         {"vm.name", "\"a\\u0007\"", BAD},
+        {"vm.instance_uuid", "7", BAD},
+        {"vm.instance_uuid", "\"\"", BAD},
+        {"disks.0.source_uuid", "{}", BAD},
         {"vm.configuration", "[]", BAD},
         {"vm.nvram", "\"A\"", BAD},
         {"vm.nvram", "\"AA*=\"", BAD},
@@ -60,6 +63,27 @@ test_pokes(void **state)
     };
 
     check_pokes("point-two-disks", decode, ERR_CORRUPT, pokes, ARRAY_LEN(pokes));
+}
+
+/* What only points of a vCenter have is read back as it was written. */
+static void
+test_vsphere(void **state)
+{
+    CLEANUP_JSON json_t *j = golden("point-two-disks"), *again = NULL;
+    CLEANUP_POINT struct point p = {0};
+    struct err err = ERR_INIT;
+
+    json_poke(j, "vm.source_type", "\"vsphere\"");
+    json_poke(j, "vm.instance_uuid", "\"5012-17\"");
+    json_poke(j, "disks.1.source_uuid", "\"6000C29a\"");
+    json_poke(j, "disks.1.change_id", "\"52 9d/7\"");
+    json_poke(j, "not_protected", "[{\"key\": 7, \"reason\": \"independent\"}]");
+    assert_int_equal(point_decode(j, &p, &err), 0);
+    assert_string_equal(p.instance_uuid, "5012-17");
+    assert_null(p.disks[0].source_uuid);
+    assert_string_equal(p.disks[1].source_uuid, "6000C29a");
+    again = point_encode(&p);
+    assert_true(json_equal(j, again));
 }
 
 static void
@@ -104,6 +128,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pokes),
+        cmocka_unit_test(test_vsphere),
         cmocka_unit_test(test_unknown_members),
         cmocka_unit_test(test_text),
     };

@@ -40,6 +40,7 @@ test_defaults(void **state)
     assert_null(o.client);
     assert_int_equal(o.max_jobs, 8);
     assert_int_equal(o.stop_timeout_s, 5);
+    assert_string_equal(o.state, "/var/lib/sendense-node");
     assert_int_equal(o.log_level, LOG_LEVEL_INFO);
 }
 
@@ -49,15 +50,17 @@ test_all(void **state)
     struct node_options o = {0};
     struct err err = ERR_INIT;
 
-    assert_int_equal(parse(ARGS("--token-file=t", "--listen", "0.0.0.0:1",
-                                "--allow-remote", "--client", "/c", "--max-jobs", "3",
-                                "--stop-timeout", "9", "--log-level", "debug"),
-                           &o, &err),
-                     0);
+    assert_int_equal(
+        parse(ARGS("--token-file=t", "--listen", "0.0.0.0:1", "--allow-remote",
+                   "--client", "/c", "--max-jobs", "3", "--stop-timeout", "9", "--state",
+                   "/s", "--log-level", "debug"),
+              &o, &err),
+        0);
     assert_true(o.allow_remote);
     assert_string_equal(o.client, "/c");
     assert_int_equal(o.max_jobs, 3);
     assert_int_equal(o.stop_timeout_s, 9);
+    assert_string_equal(o.state, "/s");
     assert_int_equal(o.log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(parse(ARGS("--help"), &o, &err), 0);
     assert_int_equal(o.action, NODE_HELP);

@@ -362,6 +362,9 @@ test_refused_requests(void **state)
     q.bearer = NULL;
     q.accept = "a\nb";
     assert_fails(&q, ERR_INVALID, NULL);
+    q.accept = NULL;
+    q.headers = (const char *const[]){"X: 1\r\nY: 2", NULL};
+    assert_fails(&q, ERR_INVALID, NULL);
     assert_int_equal(atomic_load(&rig.handled), 0);
     secret_free(split);
 }
@@ -371,6 +374,7 @@ struct peer {
     int fd;
     char url[64];
     const char *text;
+    char request[4096];
     pthread_t thread;
 };
 
@@ -378,11 +382,13 @@ static void *
 peer_main(void *arg)
 {
     struct peer *p = arg;
-    char request[4096];
     int fd = accept(p->fd, NULL, NULL);
 
+    p->request[0] = '\0';
     if (fd >= 0) {
-        (void)!recv(fd, request, sizeof(request), 0);
+        ssize_t n = recv(fd, p->request, sizeof(p->request) - 1, 0);
+
+        p->request[n > 0 ? n : 0] = '\0';
         raw_send(fd, p->text);
         close(fd);
     }
@@ -449,6 +455,50 @@ test_bad_peers(void **state)
     peer_listen(&p, "");
     assert_fails(&q, ERR_UNAVAILABLE, NULL);
     close(p.fd);
+}
+
+/* Headers of the caller's go out; a cookie comes back as it was written. */
+static void
+test_headers_and_cookie(void **state)
+{
+    static const struct {
+        const char *text, *cookie;
+    } cases[] = {
+        {"Set-Cookie: sid=\"a b\"; Path=/\r\n", "\"a"},
+        {"Set-Cookie: sid=\"a-1\"; Path=/; HttpOnly\r\n", "\"a-1\""},
+        {"set-cookie:sid=x\r\nSet-Cookie: sid=y;Secure\r\n", "y"},
+        {"Set-Cookie: sid2=x\r\nSet-Cookie: other=sid=z\r\n", NULL},
+        {"Set-Cookie: sid=\r\nSet-Cookie: sid\r\nSet-Cookie:\r\n", NULL},
+        {"X-Set-Cookie: sid=x\r\n", NULL},
+    };
+    static const char *const headers[] = {"SOAPAction: \"urn:x\"", "Cookie: k=\"v\"",
+                                          NULL};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *text =
+            xasprintf("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%s\r\n", cases[i].text);
+        struct peer p;
+        struct http_request q = {
+            .method = "GET", .url = p.url, .headers = headers, .want_cookie = "sid"};
+        struct http_response r;
+        struct err err = ERR_INIT;
+
+        peer_listen(&p, text);
+        assert_int_equal(listen(p.fd, 1), 0);
+        assert_int_equal(pthread_create(&p.thread, NULL, peer_main, &p), 0);
+        assert_int_equal(http_do(client, &q, &r, &err), 0);
+        assert_int_equal(pthread_join(p.thread, NULL), 0);
+        assert_non_null(strstr(p.request, "\r\nSOAPAction: \"urn:x\"\r\n"));
+        assert_non_null(strstr(p.request, "\r\nCookie: k=\"v\"\r\n"));
+        if (cases[i].cookie)
+            assert_string_equal(r.cookie, cases[i].cookie);
+        else
+            assert_null(r.cookie);
+        http_response_done(&r);
+        close(p.fd);
+        free(text);
+    }
 }
 
 static void
@@ -532,7 +582,7 @@ main(void)
         T(test_problems),         T(test_check_foreign), T(test_streaming),
         T(test_limits),           T(test_timeout),       T(test_cancel),
         T(test_refused_requests), T(test_bad_peers),     T(test_no_proxy),
-        T(test_reconnect),        T(test_many_threads),
+        T(test_reconnect),        T(test_many_threads),  T(test_headers_and_cookie),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,26 @@
+/* client/minder.h - keeps a vCenter session alive while others use its cookie.  Layer 5.
+ * Source servers read the cookie from shared memory and ask for another one by a byte in
+ * a pipe; one thread answers them and asks the server for a sign of life every minute. */
+#ifndef SENDENSE_CLIENT_MINDER_H
+#define SENDENSE_CLIENT_MINDER_H
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "vim/session.h"
+
+struct minder;
+#define CLEANUP_MINDER CLEANUP(cleanup_minder)
+void cleanup_minder(struct minder **m); /* minder_free() */
+
+int minder_new(struct minder **ret, struct err *err);
+void minder_free(struct minder *m); /* stops; NULL ok */
+
+/* For vim_target.on_cookie, @minder as its argument. */
+void minder_on_cookie(void *minder, const char *cookie);
+int minder_cookie_fd(const struct minder *m); /* for the source servers; owned by @m */
+int minder_renew_fd(const struct minder *m);  /* the same */
+
+int minder_start(struct minder *m, struct vim_session *s, struct err *err);
+void minder_stop(struct minder *m); /* harmless when it does not run */
+
+#endif

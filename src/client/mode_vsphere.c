@@ -1,0 +1,174 @@
+/* client/mode_vsphere.c - one question to a vCenter: docs/design/protocol.md 2.1. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "client/modes.h"
+#include "client/vcenter.h"
+#include "client/vsphere_remove.h"
+#include "client/vsphere_vm.h"
+#include "copy/control.h"
+#include "copy/result.h"
+
+static void
+put_server(const struct vim_session *s, struct vsphere_answer *a)
+{
+    const struct vim_about *about = vim_about(s);
+
+    a->full_name = xstrdup(about->full_name);
+    a->api_version = xstrdup(about->api_version);
+    a->server_uuid = xstrdup(about->instance_uuid);
+}
+
+static int
+list(struct vim_session *s, struct vsphere_answer *a, struct err *err)
+{
+    CLEANUP_VIM_VM_ITEMS struct vim_vm_items items = {0};
+
+    if (vim_list_vms(s, &items, err) < 0)
+        return err->class;
+    a->vms = xcalloc(items.n + 1, sizeof(*a->vms));
+    for (; a->n_vms < items.n; a->n_vms++)
+        vsphere_vm_of_item(&items.v[a->n_vms], &a->vms[a->n_vms]);
+    return 0;
+}
+
+static int
+one_vm(struct vim_session *s, const struct vsphere_question *q, struct vsphere_answer *a,
+       struct err *err)
+{
+    CLEANUP_VIM_VM struct vim_vm vm = {0};
+    struct moref ref;
+
+    if (vim_find_vm(s, q->vm_ref, q->vm_instance_uuid, &ref, err) < 0 ||
+        vim_read_vm(s, &ref, &vm, err) < 0)
+        return err->class;
+    a->vms = xcalloc(1, sizeof(*a->vms));
+    if (vsphere_vm_of_vim(&vm, &a->vms[0], err) < 0)
+        return err->class;
+    a->n_vms = 1;
+    return 0;
+}
+
+static int
+remove_snapshot(struct vim_session *s, const struct vsphere_question *q,
+                struct vsphere_answer *a, struct err *err)
+{
+    struct err why = ERR_INIT;
+    struct moref ref;
+
+    if (vim_find_vm(s, q->vm_ref, q->vm_instance_uuid, &ref, err) < 0 ||
+        vsphere_remove_named(s, &ref, q->snapshot_name, &a->removed, err) < 0)
+        return err->class;
+    a->consolidation_needed = vsphere_consolidate_after(s, &ref, &why) != 0;
+    if (a->consolidation_needed)
+        log_warn("the disks need consolidation: %s",
+                 why.class ? why.msg : "something keeps a disk open");
+    return 0;
+}
+
+static int
+ask(const struct vsphere_question *q, int cancel_fd, struct vsphere_answer *a,
+    struct err *err)
+{
+    CLEANUP_VCENTER struct vcenter vc = {0};
+    char fingerprint[TLS_FINGERPRINT_STR];
+
+    if (q->kind == VSPHERE_FINGERPRINT) {
+        if (vcenter_fingerprint(q->login.url, &q->deadlines, cancel_fd, fingerprint,
+                                err) < 0)
+            return err->class;
+        a->sha256 = xstrdup(fingerprint);
+        return 0;
+    }
+    if (vcenter_open(&vc, &q->login, &q->deadlines, cancel_fd, NULL, NULL, err) < 0)
+        return err->class;
+    put_server(vc.session, a);
+    switch (q->kind) {
+    case VSPHERE_LIST:
+        return list(vc.session, a, err);
+    case VSPHERE_VM:
+        return one_vm(vc.session, q, a, err);
+    case VSPHERE_REMOVE_SNAPSHOT:
+        return remove_snapshot(vc.session, q, a, err);
+    case VSPHERE_TEST:
+    case VSPHERE_FINGERPRINT:
+    case VSPHERE_QUESTION_COUNT:
+        return 0;
+    }
+    return 0;
+}
+
+/* What went wrong is an answer too. */
+static void
+answer(const struct vsphere_question *q, int cancel_fd, struct vsphere_answer *ret)
+{
+    struct err err = ERR_INIT;
+
+    ret->kind = q->kind;
+    ret->ok = ask(q, cancel_fd, ret, &err) == 0;
+    if (ret->ok)
+        return;
+    ret->code = xstrdup(err.code);
+    ret->message = xstrdup(err.msg);
+}
+
+static int
+print_answer(const struct vsphere_answer *a, struct err *err)
+{
+    CLEANUP_JSON json_t *j = vsphere_answer_encode(a);
+    CLEANUP_FREE char *line = json_line(j);
+    CLEANUP_FREE char *text = xasprintf("%s\n", line);
+
+    if (strlen(text) > VSPHERE_ANSWER_MAX)
+        return err_set(err, ERR_LIMIT, "answer_too_long",
+                       "the answer has more than %u bytes", VSPHERE_ANSWER_MAX);
+    return fs_write_full(STDOUT_FILENO, text, strlen(text), err);
+}
+
+static int
+run(struct control *c, struct err *err)
+{
+    CLEANUP_VSPHERE_QUESTION struct vsphere_question q = {0};
+    CLEANUP_VSPHERE_ANSWER struct vsphere_answer a = {0};
+    CLEANUP_JSON json_t *j = NULL;
+    char *line;
+    size_t n;
+    int r = control_first_line(c, &line, &n, err);
+
+    if (r == 0)
+        r = json_parse(line, n, &j, err);
+    if (r == 0)
+        r = vsphere_question_decode(j, &q, err);
+    c->in_fd = -1; /* whoever asks may close stdin and wait; a signal still ends it */
+    if (r == 0)
+        r = control_start(c, err);
+    if (r < 0)
+        return r;
+    answer(&q, copy_stop_fd(c->stop), &a);
+    control_stop(c);
+    return print_answer(&a, err);
+}
+
+int
+mode_vsphere(int signal_fd)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_COPY_STOP struct copy_stop *stop = NULL;
+    struct control control = {
+        .in_fd = STDIN_FILENO, .leave = _exit, .signal_fd = signal_fd, .done_fd = -1};
+    int r = copy_stop_new(&stop, &err);
+
+    control.stop = stop;
+    line_reader_init(&control.lines, SPEC_LINE_MAX);
+    if (r == 0)
+        r = run(&control, &err);
+    if (r < 0)
+        log_error("question: %s", err.msg);
+    line_reader_done(&control.lines);
+    return result_exit_status(r);
+}

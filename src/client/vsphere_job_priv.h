@@ -1,0 +1,35 @@
+/* client/vsphere_job_priv.h - shared by the files vsphere_*.c of a job.        Layer 5.
+ */
+#ifndef SENDENSE_CLIENT_VSPHERE_JOB_PRIV_H
+#define SENDENSE_CLIENT_VSPHERE_JOB_PRIV_H
+
+#include "client/minder.h"
+#include "client/source_server.h"
+#include "client/vcenter.h"
+#include "copy/control.h"
+#include "model/jobspec.h"
+#include "vim/snapshot.h"
+
+struct vsphere_job {
+    /* fixed */
+    struct job_spec *spec;
+    struct control *control;
+
+    struct minder *minder;
+    struct vcenter vc;
+    struct vim_vm vm;            /* before the snapshot */
+    bool may_have_snapshot;      /* asked for, and not yet known to be gone */
+    struct moref snapshot;       /* value "" = its making was not seen */
+    struct vim_snapshot content; /* what is backed up: everything is read from here */
+    struct source_disk *layouts; /* of each disk of the spec; layout_fd -1 = not yet */
+    struct source_servers *servers;
+};
+
+/* A warning event; @key < 0: of no disk. */
+void vsphere_warn(struct vsphere_job *job, int64_t key, const char *code, const char *fmt,
+                  ...) __attribute__((format(printf, 4, 5)));
+void vsphere_phase(struct vsphere_job *job, enum job_phase phase);
+/* By key among the disks of the snapshot; NULL when it has none such. */
+const struct vim_disk *vsphere_disk(const struct vsphere_job *job, uint32_t key);
+
+#endif

@@ -1,0 +1,300 @@
+#include "job/credentials.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/timeutil.h"
+#include "job/bus.h"
+#include "job/nodes.h"
+#include "model/naming.h"
+#include "os/seal.h"
+
+#define DEFAULT_NODE "1"
+#define PEM_BEGIN "-----BEGIN CERTIFICATE-----"
+
+int
+fingerprint_normalize(const char *text, char ret[FINGERPRINT_SIZE], struct err *err)
+{
+    bool colons = strchr(text, ':') != NULL;
+    size_t n = 0;
+
+    for (const char *s = text; *s; s++) {
+        if (colons && n > 0 && n % 2 == 0 && *s == ':' && s[1])
+            s++;
+        else if (colons && n > 0 && n % 2 == 0)
+            break;
+        if (!isxdigit((unsigned char)*s) || n == FINGERPRINT_SIZE - 1) {
+            n = 0;
+            break;
+        }
+        ret[n++] = (char)tolower((unsigned char)*s);
+    }
+    if (n != FINGERPRINT_SIZE - 1)
+        return err_set(err, ERR_INVALID, "invalid_fingerprint",
+                       "a fingerprint is the SHA-256 of a certificate: 32 bytes in hex, "
+                       "like AA:BB:…; `sendense credential probe` shows it");
+    ret[n] = '\0';
+    return 0;
+}
+
+/* What a sealed password is bound to: in another row, or after somebody changed where it
+ * is sent, it is worthless. */
+static char *
+seal_context(const struct cat_credential *row)
+{
+    CLEANUP_FREE char *text = xasprintf("%s\n%s\n%s", row->name, row->url, row->username);
+    char hash[TOKEN_HASH_SIZE];
+
+    token_hash(text, hash);
+    return xasprintf("vmware_credentials.password:%s", hash);
+}
+
+static int
+no_key(struct err *err, const char *what)
+{
+    return err_set(err, ERR_UNAVAILABLE, "no_sealing_key",
+                   "the hub has no sealing key, so it cannot %s; run sendense-hub init",
+                   what);
+}
+
+static int
+check_request(const struct credential_request *req, char sha256[FINGERPRINT_SIZE],
+              struct err *err)
+{
+    size_t password = secret_len(req->password);
+
+    if (naming_name_check(req->name, "credential name", err) < 0 ||
+        vsphere_url_check(req->url, err) < 0 ||
+        naming_name_check(req->username, "user", err) < 0)
+        return err->class;
+    if (password > VSPHERE_PASSWORD_MAX)
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "the password has %zu bytes, %u are allowed", password,
+                       VSPHERE_PASSWORD_MAX);
+    if (!req->sha256 == !req->ca_pem)
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "say how the server is known: either the fingerprint of its "
+                       "certificate (sha256) or a CA (ca_pem)");
+    if (req->ca_pem &&
+        (strlen(req->ca_pem) > VSPHERE_CA_MAX || !strstr(req->ca_pem, PEM_BEGIN)))
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "ca_pem must hold certificates in PEM form, at most %u bytes",
+                       VSPHERE_CA_MAX);
+    return req->sha256 ? fingerprint_normalize(req->sha256, sha256, err) : 0;
+}
+
+static int
+emit(struct job_env *env, const char *type, const char *name, const char *actor,
+     struct err *err)
+{
+    struct cat_event e = {
+        .severity = "info", .type = type, .message = name, .actor = actor};
+
+    return bus_emit(env, &e, err);
+}
+
+static int
+store(struct job_env *env, const struct cat_credential *row, const char *actor,
+      char ret_id[CAT_ID_SIZE], struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+
+    if (catalog_tx_begin(env->catalog, &tx, err) < 0 ||
+        cat_credential_add(env->catalog, row, ret_id, err) < 0 ||
+        emit(env, "credential.added", row->name, actor, err) < 0 ||
+        catalog_tx_commit(&tx, err) < 0)
+        return err->class;
+    bus_wake(env->bus);
+    return 0;
+}
+
+int
+credentials_add(struct job_env *env, const struct credential_request *req,
+                char ret_id[CAT_ID_SIZE], struct err *err)
+{
+    CLEANUP_FREE char *context = NULL, *sealed = NULL;
+    char sha256[FINGERPRINT_SIZE];
+    struct cat_credential row;
+
+    if (check_request(req, sha256, err) < 0)
+        return err->class;
+    row = (struct cat_credential){.name = req->name,
+                                  .url = req->url,
+                                  .username = req->username,
+                                  .tls_sha256 = req->sha256 ? sha256 : NULL,
+                                  .tls_ca_pem = req->ca_pem,
+                                  .node_id = req->node_id ? req->node_id : DEFAULT_NODE,
+                                  .created_us = time_utc_us()};
+    if (!env->key)
+        return no_key(err, "store a password");
+    context = seal_context(&row);
+    if (seal_text(env->key, context, req->password, &sealed, err) < 0)
+        return err->class;
+    row.sealed_password = sealed;
+    return store(env, &row, req->actor, ret_id, err);
+}
+
+int
+credentials_remove(struct job_env *env, const char *id, const char *actor,
+                   struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+    struct cat_credential row = {0};
+    int r;
+
+    if (catalog_tx_begin(env->catalog, &tx, err) < 0 ||
+        cat_credential_get(env->catalog, id, &row, err) < 0)
+        return err->class;
+    r = cat_credential_remove(env->catalog, id, err);
+    if (r >= 0)
+        r = emit(env, "credential.deleted", row.name, actor, err);
+    cat_credential_done(&row);
+    if (r < 0 || catalog_tx_commit(&tx, err) < 0)
+        return err->class;
+    bus_wake(env->bus);
+    return 0;
+}
+
+static char *
+copy_or_null(const char *s)
+{
+    return s ? xstrdup(s) : NULL;
+}
+
+int
+credentials_login(struct job_env *env, const struct cat_credential *row,
+                  struct vsphere_login *ret, struct err *err)
+{
+    CLEANUP_FREE char *context = seal_context(row);
+    struct secret *password = NULL;
+
+    if (!env->key)
+        return no_key(err, "read a password");
+    if (unseal_text(env->key, context, row->sealed_password, &password, err) < 0) {
+        /* Our own state, but for its owner to repair: the message must reach him. */
+        if (err->class == ERR_CORRUPT)
+            err->class = ERR_UNAVAILABLE;
+        return err_prefix(err, "credential '%s'", row->name);
+    }
+    *ret = (struct vsphere_login){.url = xstrdup(row->url),
+                                  .user = xstrdup(row->username),
+                                  .password = password,
+                                  .ca_pem = copy_or_null(row->tls_ca_pem),
+                                  .sha256 = copy_or_null(row->tls_sha256)};
+    return 0;
+}
+
+int
+credentials_login_by_id(struct job_env *env, const char *id, struct vsphere_login *ret,
+                        struct err *err)
+{
+    struct cat_credential row = {0};
+
+    if (cat_credential_get(env->catalog, id, &row, err) < 0)
+        return err->class;
+    credentials_login(env, &row, ret, err);
+    cat_credential_done(&row);
+    return err->class;
+}
+
+int
+vsphere_door_open(struct job_env *env, const char *credential_id,
+                  struct vsphere_door *ret, struct err *err)
+{
+    CLEANUP_VSPHERE_DOOR struct vsphere_door d = {.env = env};
+
+    if (cat_credential_get(env->catalog, credential_id, &d.row, err) < 0 ||
+        credentials_login(env, &d.row, &d.login, err) < 0 ||
+        nodes_connect(env, d.row.node_id, &d.node, err) < 0)
+        return err->class;
+    *ret = d;
+    d = (struct vsphere_door){0};
+    return 0;
+}
+
+void
+vsphere_door_done(struct vsphere_door *d)
+{
+    cat_credential_done(&d->row);
+    vsphere_login_done(&d->login);
+    node_client_free(d->node);
+    *d = (struct vsphere_door){0};
+}
+
+/* What a server refused is no fault of our caller's: only the words of absence and
+ * conflict keep their class. */
+static int
+refusal(const struct vsphere_answer *a, const char *url, struct err *err)
+{
+    static const struct {
+        const char *code;
+        int class;
+    } classes[] = {
+        {"vcenter_vm_not_found", ERR_NOT_FOUND},
+        {"vcenter_unreachable", ERR_UNAVAILABLE},
+        {"vcenter_timeout", ERR_UNAVAILABLE},
+        {"vm_not_connected", ERR_UNAVAILABLE},
+        {"vm_changed", ERR_EXISTS},
+    };
+    int class = ERR_IO;
+
+    for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+        if (strcmp(a->code, classes[i].code) == 0)
+            class = classes[i].class;
+    return err_set(err, class, a->code, "%s: %s", url, a->message);
+}
+
+static int
+ask(struct node_client *node, const struct vsphere_question *q,
+    struct vsphere_answer *ret, struct err *err)
+{
+    CLEANUP_VSPHERE_ANSWER struct vsphere_answer a = {0};
+
+    if (node_client_vsphere(node, q, &a, err) < 0)
+        return err->class;
+    if (!a.ok)
+        return refusal(&a, q->login.url, err);
+    *ret = a;
+    a = (struct vsphere_answer){0};
+    return 0;
+}
+
+int
+vsphere_ask(struct vsphere_door *d, struct vsphere_question *q,
+            struct vsphere_answer *ret, struct err *err)
+{
+    struct vsphere_question full = *q;
+
+    /* Lent for the call: both stay their owners'. */
+    full.login = d->login;
+    full.deadlines = d->env->deadlines;
+    return ask(d->node, &full, ret, err);
+}
+
+int
+credentials_test(struct job_env *env, const char *id, struct vsphere_answer *ret,
+                 struct err *err)
+{
+    CLEANUP_VSPHERE_DOOR struct vsphere_door d = {0};
+    struct vsphere_question q = {.kind = VSPHERE_TEST};
+
+    if (vsphere_door_open(env, id, &d, err) < 0)
+        return err->class;
+    return vsphere_ask(&d, &q, ret, err);
+}
+
+int
+credentials_fingerprint(struct job_env *env, const char *node_id, const char *url,
+                        struct vsphere_answer *ret, struct err *err)
+{
+    CLEANUP_NODE_CLIENT struct node_client *node = NULL;
+    CLEANUP_VSPHERE_QUESTION struct vsphere_question q = {.kind = VSPHERE_FINGERPRINT,
+                                                          .deadlines = env->deadlines};
+
+    if (vsphere_url_check(url, err) < 0 ||
+        nodes_connect(env, node_id ? node_id : DEFAULT_NODE, &node, err) < 0)
+        return err->class;
+    q.login.url = xstrdup(url);
+    return ask(node, &q, ret, err);
+}

@@ -1,0 +1,395 @@
+/* node/lease_keeper.c - see lease_keeper.h. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/timeutil.h"
+#include "node/lease_keeper.h"
+#include "node/lease_store.h"
+#include "node/vsphere_ask.h"
+
+#define LOOK_EVERY_NS (10 * NS_PER_S) /* the clock of the wall may be set */
+/* A VM that its vCenter does not know so often in a row is gone, and its snapshots with
+ * it: three quarters of an hour. */
+#define VM_GONE_ATTEMPTS 14u
+
+struct lease_keeper {
+    /* fixed */
+    struct asker *asker;
+    pthread_t thread;
+
+    /* under lock */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct lease_store *store;
+    struct node_lease **leases;
+    size_t n, room;
+    struct node_lease *busy; /* the thread works on it; nobody else frees it */
+    bool stopping;
+};
+
+static struct node_lease *
+find_locked(struct lease_keeper *k, const char *job_id)
+{
+    for (size_t i = 0; i < k->n; i++)
+        if (strcmp(k->leases[i]->job_id, job_id) == 0)
+            return k->leases[i];
+    return NULL;
+}
+
+static void
+take_lease(void *arg, struct node_lease *l)
+{
+    struct lease_keeper *k = arg;
+
+    if (k->n == k->room) {
+        k->room = k->room ? k->room * 2 : 16;
+        k->leases = xreallocarray(k->leases, k->room, sizeof(k->leases[0]));
+    }
+    k->leases[k->n++] = l;
+}
+
+/* Gone, also from the disk.  A file that stays is read at the next start: harmless, the
+ * snapshot is then looked for once more. */
+static void
+forget_locked(struct lease_keeper *k, struct node_lease *l)
+{
+    struct err err = ERR_INIT;
+    size_t i = 0;
+
+    if (lease_store_remove(k->store, l->job_id, &err) < 0)
+        log_error("the lease of job %s cannot be removed: %s", l->job_id, err.msg);
+    while (k->leases[i] != l)
+        i++;
+    k->leases[i] = k->leases[--k->n];
+    node_lease_free(l);
+}
+
+static void
+write_locked(struct lease_keeper *k, const struct node_lease *l)
+{
+    struct err err = ERR_INIT;
+
+    if (lease_store_write(k->store, l, &err) < 0)
+        log_error("the lease of job %s cannot be written: %s", l->job_id, err.msg);
+}
+
+/* ---- the thread ---- */
+
+static bool
+is_over(const struct node_lease *l, int64_t now_us)
+{
+    return l->removing || now_us >= l->expires_us;
+}
+
+static struct node_lease *
+due_locked(struct lease_keeper *k)
+{
+    uint64_t now_ns = time_mono_ns();
+    int64_t now_us = time_utc_us();
+
+    for (size_t i = 0; i < k->n; i++) {
+        struct node_lease *l = k->leases[i];
+
+        if (!l->client_lives && is_over(l, now_us) && now_ns >= l->next_try_ns)
+            return l;
+    }
+    return NULL;
+}
+
+static uint64_t
+wake_at_locked(struct lease_keeper *k)
+{
+    uint64_t now_ns = time_mono_ns(), at = now_ns + LOOK_EVERY_NS;
+    int64_t now_us = time_utc_us();
+
+    for (size_t i = 0; i < k->n; i++) {
+        const struct node_lease *l = k->leases[i];
+        uint64_t due = l->next_try_ns;
+
+        if (l->client_lives)
+            continue;
+        if (!is_over(l, now_us))
+            due = now_ns + (uint64_t)(l->expires_us - now_us) * 1000;
+        if (due < at)
+            at = due;
+    }
+    return at;
+}
+
+static void
+wait_locked(struct lease_keeper *k)
+{
+    uint64_t at = wake_at_locked(k);
+    struct timespec ts = {
+        .tv_sec = (time_t)(at / NS_PER_S),
+        .tv_nsec = (long)(at % NS_PER_S),
+    };
+
+    pthread_cond_timedwait(&k->changed, &k->lock, &ts);
+}
+
+/* Nobody changes @l meanwhile: it is busy. */
+static int
+remove_snapshot(struct lease_keeper *k, const struct node_lease *l, struct err *err)
+{
+    struct vsphere_question q = node_lease_question(l);
+    CLEANUP_VSPHERE_ANSWER struct vsphere_answer a = {0};
+
+    FAILPOINT(NODE_LEASE_REMOVING);
+    if (vsphere_ask(k->asker, &q, VSPHERE_ASK_NO_LIMIT, &a, err) < 0)
+        return err->class;
+    if (!a.ok && strcmp(a.code, "vcenter_vm_not_found") == 0 &&
+        l->attempts + 1 >= VM_GONE_ATTEMPTS) {
+        log_warn("the VM '%s' is gone, and with it the snapshot '%s'", l->vm_name,
+                 l->snapshot_name);
+        return 0;
+    }
+    if (!a.ok)
+        return err_set(err, ERR_IO, a.code, "%s: %.600s", a.code, a.message);
+    log_info("snapshot '%s' of VM '%s' removed, there were %u", l->snapshot_name,
+             l->vm_name, a.removed);
+    if (a.consolidation_needed)
+        log_warn("the disks of VM '%s' need consolidation", l->vm_name);
+    FAILPOINT(NODE_LEASE_REMOVED);
+    return 0;
+}
+
+static void
+note_failure_locked(struct node_lease *l, const struct err *why)
+{
+    unsigned wait_s;
+
+    l->attempts++;
+    wait_s = node_lease_backoff_s(l->attempts);
+    free(l->last_error);
+    l->last_error = xstrdup(why->msg);
+    l->next_try_ns = time_mono_ns() + wait_s * NS_PER_S;
+    log_warn("snapshot '%s' of VM '%s' could not be removed, again in %u s: %s",
+             l->snapshot_name, l->vm_name, wait_s, why->msg);
+}
+
+static void
+work_locked(struct lease_keeper *k, struct node_lease *l)
+{
+    struct err err = ERR_INIT;
+    int r;
+
+    if (!l->removing) {
+        log_info("the lease of job %s has expired", l->job_id);
+        l->removing = true;
+        write_locked(k, l);
+    }
+    k->busy = l;
+    pthread_mutex_unlock(&k->lock);
+    r = remove_snapshot(k, l, &err);
+    pthread_mutex_lock(&k->lock);
+    k->busy = NULL;
+    if (r == 0)
+        forget_locked(k, l);
+    else if (!k->stopping)
+        note_failure_locked(l, &err);
+}
+
+static void *
+keep(void *arg)
+{
+    struct lease_keeper *k = arg;
+    LOCK_SCOPE(&k->lock);
+
+    while (!k->stopping) {
+        struct node_lease *l = due_locked(k);
+
+        if (l)
+            work_locked(k, l);
+        else
+            wait_locked(k);
+    }
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static void
+keeper_done(struct lease_keeper *k)
+{
+    for (size_t i = 0; i < k->n; i++)
+        node_lease_free(k->leases[i]);
+    free(k->leases);
+    lease_store_free(k->store);
+    pthread_cond_destroy(&k->changed);
+    pthread_mutex_destroy(&k->lock);
+    free(k);
+}
+
+static void
+load(struct lease_keeper *k)
+{
+    struct err err = ERR_INIT;
+
+    if (!lease_store_exists(k->store))
+        return; /* made with the first lease */
+    if (lease_store_open(k->store, &err) < 0 ||
+        lease_store_load(k->store, take_lease, k, &err) < 0)
+        log_error("%s", err.msg);
+    if (k->n > 0)
+        log_info("%zu leases of snapshots from before", k->n);
+}
+
+int
+lease_keeper_start(const char *dir, struct asker *asker, struct lease_keeper **ret,
+                   struct err *err)
+{
+    struct lease_keeper *k = xcalloc(1, sizeof(*k));
+    pthread_condattr_t attr;
+    int r;
+
+    k->asker = asker;
+    k->store = lease_store_new(dir);
+    pthread_mutex_init(&k->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&k->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    load(k);
+    r = pthread_create(&k->thread, NULL, keep, k);
+    if (r != 0) {
+        keeper_done(k);
+        return err_errno(err, r, NULL, "start a thread for leases");
+    }
+    *ret = k;
+    return 0;
+}
+
+void
+lease_keeper_stop(struct lease_keeper *k)
+{
+    LOCK_SCOPE(&k->lock);
+
+    k->stopping = true;
+    pthread_cond_broadcast(&k->changed);
+}
+
+void
+lease_keeper_free(struct lease_keeper *k)
+{
+    if (!k)
+        return;
+    lease_keeper_stop(k);
+    pthread_join(k->thread, NULL);
+    keeper_done(k);
+}
+
+/* ---- calls ---- */
+
+int
+lease_keeper_add(struct lease_keeper *k, const struct job_spec *spec, struct err *err)
+{
+    CLEANUP_NODE_LEASE struct node_lease *l = node_lease_of_spec(spec, time_utc_us());
+    struct node_lease *old;
+    LOCK_SCOPE(&k->lock);
+
+    if (lease_store_open(k->store, err) < 0)
+        return err->class;
+    old = find_locked(k, l->job_id);
+    if (old && old->removing)
+        return err_set(err, ERR_EXISTS, "lease_ended",
+                       "the snapshot of an earlier attempt is being removed");
+    if (!old && k->n >= LEASES_MAX)
+        return err_set(err, ERR_LIMIT, "too_many_leases",
+                       "%zu leases exist, which is the limit", k->n);
+    l->client_lives = true;
+    l->dirty = old && old->dirty;
+    if (lease_store_write(k->store, l, err) < 0) {
+        err_recode(err, "no_lease_store");
+        return err->class = ERR_UNAVAILABLE;
+    }
+    if (old) {
+        size_t i = 0;
+
+        while (k->leases[i] != old)
+            i++;
+        k->leases[i] = take_ptr(&l);
+        node_lease_free(old);
+    } else {
+        take_lease(k, take_ptr(&l));
+    }
+    FAILPOINT(NODE_LEASE_WRITTEN);
+    return 0;
+}
+
+void
+lease_keeper_client_gone(struct lease_keeper *k, const char *job_id,
+                         enum client_left left)
+{
+    LOCK_SCOPE(&k->lock);
+    struct node_lease *l = find_locked(k, job_id);
+
+    if (!l || l == k->busy)
+        return;
+    l->client_lives = false;
+    if (left != CLIENT_LEFT_UNTOUCHED)
+        l->dirty = left == CLIENT_LEFT_MAYBE;
+    if (!l->dirty)
+        forget_locked(k, l);
+    pthread_cond_broadcast(&k->changed);
+}
+
+static struct node_lease *
+known_locked(struct lease_keeper *k, const char *job_id, struct err *err)
+{
+    struct node_lease *l = find_locked(k, job_id);
+
+    if (!l)
+        err_set(err, ERR_NOT_FOUND, "lease_not_found", "the node has no such lease");
+    return l;
+}
+
+int
+lease_keeper_renew(struct lease_keeper *k, const char *job_id, uint32_t lease_s,
+                   struct err *err)
+{
+    LOCK_SCOPE(&k->lock);
+    struct node_lease *l = known_locked(k, job_id, err);
+
+    if (!l)
+        return err->class;
+    if (l->removing)
+        return err_set(err, ERR_EXISTS, "lease_ended",
+                       "the lease has ended, its snapshot is being removed");
+    l->expires_us = time_utc_us() + (int64_t)lease_s * 1000000;
+    write_locked(k, l);
+    return 0;
+}
+
+int
+lease_keeper_end(struct lease_keeper *k, const char *job_id, struct err *err)
+{
+    LOCK_SCOPE(&k->lock);
+    struct node_lease *l = known_locked(k, job_id, err);
+
+    if (!l)
+        return err->class;
+    if (l->removing)
+        return 0;
+    l->removing = true;
+    write_locked(k, l);
+    pthread_cond_broadcast(&k->changed);
+    return 0;
+}
+
+void
+lease_keeper_list(struct lease_keeper *k, struct leases *ret)
+{
+    LOCK_SCOPE(&k->lock);
+
+    ret->n = k->n;
+    ret->v = k->n > 0 ? xcalloc(k->n, sizeof(ret->v[0])) : NULL;
+    for (size_t i = 0; i < k->n; i++)
+        node_lease_view(k->leases[i], &ret->v[i]);
+}
