@@ -768,18 +768,41 @@ incr_check_restore(struct incr *w, uint32_t seq, size_t i)
     unlink(got);
 }
 
-void
-incr_check_chains(struct incr *w)
+int
+incr_verify(struct incr *w, bool chains, struct err *err)
 {
     CLEANUP_POINT struct point p = {.seq = 0};
     struct verify_disk disks[INCR_DISKS];
     struct chain below[INCR_DISKS] = {{.n = 0}};
-    struct err err = ERR_INIT;
+    int r;
 
     load_point(w, w->seq, &p);
     for (size_t i = 0; i < p.n_disks; i++)
         fill(w, &p.disks[i], &below[i], &disks[i]);
-    check(run_worker(w, WORKER_VERIFY, disks, p.n_disks, true, &err), &err);
+    r = run_worker(w, WORKER_VERIFY, disks, p.n_disks, chains, err);
     for (size_t i = 0; i < p.n_disks; i++)
         chain_done(&below[i]);
+    return r;
+}
+
+void
+incr_check_chains(struct incr *w)
+{
+    struct err err = ERR_INIT;
+
+    check(incr_verify(w, true, &err), &err);
+}
+
+void
+incr_damage(struct incr *w, const char *locator, uint64_t off)
+{
+    CLEANUP_FREE char *name = xasprintf("%s.qcow2", locator);
+    CLEANUP_FREE char *command =
+        xasprintf("write -P 0x77 %llu 512", (unsigned long long)off);
+    char path[REPO_PATH_SIZE];
+    const char *argv[] = {"qemu-io", "-f", "qcow2", "-c", command, path, NULL};
+    struct err err = ERR_INIT;
+
+    check(repo_path(w->repo, name, path, &err), &err);
+    check(child_run(argv, NULL, 0, STEP_S * 1000, NULL, &err), &err);
 }

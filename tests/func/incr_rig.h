@@ -84,5 +84,9 @@ void incr_backup_ok(struct incr *w, bool in_process);
 void incr_check_restore(struct incr *w, uint32_t seq, size_t i);
 /* Verifies every layer of every chain. */
 void incr_check_chains(struct incr *w);
+/* The same, or of the tips alone, when it may fail: 0 or < 0. */
+int incr_verify(struct incr *w, bool chains, struct err *err);
+/* Changes 512 bytes of a layer behind everybody's back. */
+void incr_damage(struct incr *w, const char *locator, uint64_t off);
 
 #endif

@@ -295,6 +295,39 @@ tracking_lies(void **state)
     check_all();
 }
 
+/* Damage in a layer that newer ones stand on: the tip is as it was written, the chain is
+ * not, and nothing that shows the damage is restored. */
+static void
+damage_below(void **state)
+{
+    struct incr_disk *d = incr_add_disk(&w, 2000, 2 * MIB);
+    char base[NAMING_LOCATOR_SIZE], middle[NAMING_LOCATOR_SIZE];
+    struct err err = ERR_INIT;
+
+    (void)state;
+    incr_write(&w, d, 0, MIB, 3, false);
+    incr_backup_ok(&w, false);
+    memcpy(base, d->tip, sizeof(base));
+    incr_write(&w, d, MIB, MIB, 4, false);
+    compare_next(d);
+    incr_backup_ok(&w, false);
+    memcpy(middle, d->tip, sizeof(middle));
+    incr_write(&w, d, 0, 4 * BLOCK, 5, false);
+    compare_next(d);
+    incr_backup_ok(&w, false);
+    /* What the tip hides is damage all the same. */
+    incr_damage(&w, base, BLOCK);
+    assert_int_equal(incr_verify(&w, false, &err), 0);
+    assert_int_equal(incr_verify(&w, true, &err), ERR_CORRUPT);
+    assert_string_equal(err.code, "verification_failed");
+    assert_non_null(strstr(err.msg, "disk 2000: 1 damaged range"));
+    incr_check_restore(&w, 3, 0);
+    incr_damage(&w, middle, MIB);
+    err_clear(&err);
+    assert_int_equal(incr_verify(&w, false, &err), 0);
+    assert_int_equal(incr_verify(&w, true, &err), ERR_CORRUPT);
+}
+
 /* Thirty layers, and every one of them restores. */
 static void
 thirty_layers(void **state)
@@ -410,10 +443,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(nothing_changed),         T(zeroes_hide),
-        T(grown_in_the_last_block), T(tracking_lies),
-        T(parent_manifest_damaged), T(areas_refused),
-        T(thirty_layers),           cmocka_unit_test(cost_follows_changes),
+        T(nothing_changed),
+        T(zeroes_hide),
+        T(grown_in_the_last_block),
+        T(tracking_lies),
+        T(parent_manifest_damaged),
+        T(areas_refused),
+        T(damage_below),
+        T(thirty_layers),
+        cmocka_unit_test(cost_follows_changes),
         cmocka_unit_test(seeds),
     };
 
