@@ -1,14 +1,16 @@
-/* api/routes_internal.c - manifests from clients (docs/design/protocol.md 5). */
+/* api/routes_internal.c - manifests from and to clients (docs/design/protocol.md 5). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
 #include "api/handlers.h"
 #include "api/reply.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "job/live.h"
 #include "job/manifest_in.h"
+#include "job/parent_manifest.h"
 #include "model/naming.h"
 
 #define RECORD MANIFEST_RECORD_SIZE
@@ -42,13 +44,21 @@ not_found(struct err *err)
 
 /* The token is the job's own: the route's scope lets every token through to here. */
 static int
-check_token(struct http_call *call, struct push *p, struct err *err)
+check_token_locked(struct http_call *call, struct manifest_in *m, uint32_t key,
+                   struct err *err)
 {
     const char *header = http_call_header(call, "Authorization");
     const char *token =
         header && strncasecmp(header, "Bearer ", 7) == 0 ? header + 7 : NULL;
+
+    return m ? manifest_in_check(m, token, key, err) : not_found(err);
+}
+
+static int
+check_token(struct http_call *call, struct push *p, struct err *err)
+{
     struct manifest_in *m = live_manifests_lock(p->live);
-    int r = m ? manifest_in_check(m, token, p->key, err) : not_found(err);
+    int r = check_token_locked(call, m, p->key, err);
 
     if (r >= 0)
         p->expected = manifest_in_count(m, p->key);
@@ -183,4 +193,114 @@ api_manifest_put(struct http_call *call, void *app, struct http_reply *reply,
     if (p->n > 0 && flush(p, err) < 0)
         return p->gap ? answer_gap(p, reply, err) : err->class;
     return finish(p, final == 1, reply, err);
+}
+
+/* --- what a disk stands on --- */
+
+static int
+open_parent(struct http_call *call, struct api *a, struct parent_manifest **ret,
+            struct err *err)
+{
+    CLEANUP_LIVE struct live_job *live = NULL;
+    struct manifest_in *m;
+    uint32_t key;
+    int r;
+
+    if (naming_key_from_str(http_call_param(call, "key"), &key) < 0)
+        return err_set(err, ERR_NOT_FOUND, "disk_not_found", "no disk has such a key");
+    live = live_find(a->env->live, http_call_param(call, "job_id"));
+    if (!live)
+        return not_found(err);
+    m = live_manifests_lock(live);
+    r = check_token_locked(call, m, key, err);
+    if (r >= 0)
+        r = manifest_in_open_parent(m, key, ret, err);
+    live_manifests_unlock(live);
+    return r;
+}
+
+/* "1,5,9" */
+static int
+ask_list(struct parent_manifest *p, const char *text, struct err *err)
+{
+    uint64_t blocks[PARENT_LIST_MAX];
+    CLEANUP_FREE char *copy = xstrdup(text);
+    char *at = copy, *word;
+    size_t n = 0;
+
+    while ((word = strsep(&at, ",")))
+        if (n == PARENT_LIST_MAX || text_to_u64(word, &blocks[n++]) < 0)
+            return err_set(err, ERR_INVALID, "invalid_parameter",
+                           "'blocks' must be 1 to %u numbers", PARENT_LIST_MAX);
+    return parent_manifest_list(p, blocks, n, err);
+}
+
+static int
+ask(struct http_call *call, struct parent_manifest *p, struct err *err)
+{
+    static const char *const known[] = {"block",  "count", "blocks",
+                                        "sample", "seed",  NULL};
+    const char *list = http_call_query(call, "blocks");
+    uint64_t block, count, sample, seed;
+
+    if (http_call_query_only(call, known, err) < 0 ||
+        http_call_query_u64(call, "block", 0, INT64_MAX, &block, err) < 0 ||
+        http_call_query_u64(call, "count", 0, INT64_MAX, &count, err) < 0 ||
+        http_call_query_u64(call, "sample", 0, PARENT_LIST_MAX, &sample, err) < 0 ||
+        http_call_query_u64(call, "seed", 0, INT64_MAX, &seed, err) < 0)
+        return err->class;
+    if ((list != NULL) + (count > 0) + (sample > 0) != 1)
+        return err_set(err, ERR_INVALID, "invalid_parameter",
+                       "give one of 'count', 'blocks' and 'sample'");
+    if (list)
+        return ask_list(p, list, err);
+    return count > 0 ? parent_manifest_range(p, block, count, err)
+                     : parent_manifest_sample(p, (size_t)sample, seed, err);
+}
+
+/* Whole records only.  What fails on the way cuts the answer, which the client sees. */
+static ssize_t
+parent_stream(void *arg, char *p, size_t n)
+{
+    struct parent_manifest *pm = arg;
+    struct manifest_record rec;
+    struct err err = ERR_INIT;
+    size_t done = 0;
+    int r = 1;
+
+    while (n - done >= RECORD && (r = parent_manifest_next(pm, &rec, &err)) > 0) {
+        manifest_record_encode(&rec, (uint8_t *)p + done);
+        done += RECORD;
+    }
+    if (r < 0) {
+        log_error("parent manifest: %s", err.msg);
+        return -2;
+    }
+    return done > 0 ? (ssize_t)done : -1;
+}
+
+static void
+parent_free(void *arg)
+{
+    parent_manifest_free(arg);
+}
+
+int
+api_parent_manifest_get(struct http_call *call, void *app, struct http_reply *reply,
+                        struct err *err)
+{
+    CLEANUP_PARENT_MANIFEST struct parent_manifest *p = NULL;
+
+    if (open_parent(call, app, &p, err) < 0 || ask(call, p, err) < 0) {
+        /* Asking again does not help: the client is to give up at once, and say why. */
+        if (err->class == ERR_CORRUPT) {
+            err_recode(err, "parent_damaged");
+            reply->status = 422;
+        }
+        return err->class;
+    }
+    reply->stream = parent_stream;
+    reply->stream_free = parent_free;
+    reply->stream_arg = take_ptr(&p);
+    return 0;
 }

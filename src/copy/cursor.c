@@ -1,6 +1,7 @@
 /* copy/cursor.c - see cursor.h. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -22,6 +23,9 @@ struct copy_cursor {
     struct nbd_conn *map;
     struct copy_records *records;
     atomic_uint_fast64_t *skipped;
+    struct copy_ahead *ahead; /* NULL = no parent */
+    const struct delta_run *changed;
+    size_t n_changed;
     pthread_mutex_t lock;
     /* under lock */
     uint64_t mapped; /* blocks below are in runs or were skipped */
@@ -29,6 +33,9 @@ struct copy_cursor {
     size_t n_runs, next_run, runs_alloc;
     uint64_t seq;
     bool ended;
+    const struct ahead_page *page; /* that the runs are of */
+    size_t next_changed;           /* the first that may reach into the next page */
+    bool *wanted;                  /* of each block of the page */
 };
 
 int
@@ -59,7 +66,18 @@ copy_cursor_free(struct copy_cursor *c)
         return;
     pthread_mutex_destroy(&c->lock);
     free(c->runs);
+    free(c->wanted);
     free(c);
+}
+
+void
+copy_cursor_on_parent(struct copy_cursor *c, struct copy_ahead *ahead,
+                      const struct delta_run *runs, size_t n_runs)
+{
+    c->ahead = ahead;
+    c->changed = runs;
+    c->n_changed = n_runs;
+    c->wanted = xcalloc(DELTA_PAGE_BLOCKS, sizeof(*c->wanted));
 }
 
 static void
@@ -119,6 +137,96 @@ refill_locked(struct copy_cursor *c, struct err *err)
     return 0;
 }
 
+/* --- on a parent --- */
+
+static uint64_t
+bytes_of(const struct copy_cursor *c, uint64_t start, uint64_t end)
+{
+    if (start >= end)
+        return 0;
+    return (end < c->blocks ? end * BLOCK : c->size) - start * BLOCK;
+}
+
+static void
+want_locked(struct copy_cursor *c, uint64_t start, uint64_t end)
+{
+    uint64_t first = c->page->first, last = first + c->page->n;
+
+    start = start > first ? start : first;
+    end = end < last ? end : last;
+    for (uint64_t b = start; b < end; b++)
+        c->wanted[b - first] = true;
+}
+
+static int
+want_extent(void *arg, uint64_t off, uint64_t len, uint32_t flags, struct err *err)
+{
+    (void)err;
+    if (!(flags & LIBNBD_STATE_ZERO))
+        want_locked(arg, off / BLOCK, (off + len + BLOCK - 1) / BLOCK);
+    return 0;
+}
+
+static void
+want_changed_locked(struct copy_cursor *c)
+{
+    uint64_t end = c->page->first + c->page->n;
+
+    for (size_t i = c->next_changed; i < c->n_changed && c->changed[i].start < end; i++) {
+        want_locked(c, c->changed[i].start, c->changed[i].end);
+        if (c->changed[i].end <= end)
+            c->next_changed = i + 1;
+    }
+}
+
+/* What the source does not declare zero, and what the parent holds: there zeroes must
+ * hide it. */
+static int
+want_all_locked(struct copy_cursor *c, struct err *err)
+{
+    uint64_t first = c->page->first, end = first + c->page->n;
+
+    for (uint32_t i = 0; i < c->page->n; i++)
+        c->wanted[i] = !c->map || c->page->blocks[i].data;
+    if (!c->map)
+        return 0;
+    return nbd_conn_extents(c->map, NBD_CONTEXT_MAP, first * BLOCK,
+                            bytes_of(c, first, end), want_extent, c, err);
+}
+
+/* The next page into runs: AHEAD_PAGE, AHEAD_NOT_YET, or AHEAD_END. */
+static int
+refill_on_parent_locked(struct copy_cursor *c, struct err *err)
+{
+    uint64_t done = 0;
+    int r = copy_ahead_take(c->ahead, &c->page, err);
+
+    c->n_runs = c->next_run = 0;
+    if (r == AHEAD_END) {
+        /* What follows the last page did not change. */
+        atomic_fetch_add_explicit(c->skipped, bytes_of(c, c->mapped, c->blocks),
+                                  memory_order_relaxed);
+        c->mapped = c->blocks;
+    }
+    if (r != AHEAD_PAGE)
+        return r;
+    memset(c->wanted, 0, DELTA_PAGE_BLOCKS * sizeof(*c->wanted));
+    if (c->changed)
+        want_changed_locked(c);
+    else if (want_all_locked(c, err) < 0)
+        return err_prefix(err, "source");
+    for (uint64_t i = 0; i < c->page->n; i++)
+        if (c->wanted[i])
+            add_run_locked(c, c->page->first + i, c->page->first + i + 1);
+    for (size_t i = 0; i < c->n_runs; i++)
+        done += bytes_of(c, c->runs[i].start, c->runs[i].end);
+    atomic_fetch_add_explicit(c->skipped,
+                              bytes_of(c, c->mapped, c->page->first + c->page->n) - done,
+                              memory_order_relaxed);
+    c->mapped = c->page->first + c->page->n;
+    return AHEAD_PAGE;
+}
+
 int
 copy_cursor_next(struct copy_cursor *c, struct copy_piece *ret, struct err *err)
 {
@@ -133,9 +241,11 @@ copy_cursor_next(struct copy_cursor *c, struct copy_piece *ret, struct err *err)
             c->ended = true;
             return CURSOR_END;
         }
-        r = refill_locked(c, err);
+        r = c->ahead ? refill_on_parent_locked(c, err) : refill_locked(c, err);
         if (r < 0)
             return r;
+        if (c->ahead && r == AHEAD_NOT_YET)
+            return CURSOR_WAIT;
     }
     if (!copy_records_room(c->records, c->seq))
         return CURSOR_WAIT;
@@ -149,6 +259,9 @@ copy_cursor_next(struct copy_cursor *c, struct copy_piece *ret, struct err *err)
     ret->off = run->start * BLOCK;
     ret->len =
         (uint32_t)(n * BLOCK < c->size - ret->off ? n * BLOCK : c->size - ret->off);
+    if (c->ahead)
+        memcpy(ret->parent, c->page->blocks + (run->start - c->page->first),
+               (size_t)n * sizeof(*ret->parent));
     run->start += n;
     if (run->start == run->end)
         c->next_run++;

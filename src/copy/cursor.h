@@ -1,7 +1,10 @@
 /* copy/cursor.h - what of one disk is still to be read, piece by piece, in order.
  * Layer 2. A piece is part of one extent that the source does not declare zero, widened
  * to whole blocks. Without a map the disk is one extent.  Thread-safe; the map is fetched
- * page by page, under the cursor's lock, over the connection given for it. */
+ * page by page, under the cursor's lock, over the connection given for it.
+ *
+ * On a parent: what is known to have changed, or (to compare) all that the source does
+ * not declare zero and all that the parent holds as data. */
 #ifndef SENDENSE_COPY_CURSOR_H
 #define SENDENSE_COPY_CURSOR_H
 
@@ -10,6 +13,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "copy/ahead.h"
+#include "model/delta.h"
 #include "nbd/nbd_conn.h"
 
 struct copy_cursor;
@@ -19,6 +24,9 @@ struct copy_piece {
     uint64_t seq; /* 0, 1, … without gaps */
     uint64_t off; /* multiple of 64 KiB */
     uint32_t len; /* <= piece_bytes; short only at the end of the disk */
+    /* On a parent: room for what it holds in each block of a piece, given by the caller
+     * and filled in. */
+    struct delta_block *parent;
 };
 
 enum copy_cursor_next { CURSOR_PIECE, CURSOR_WAIT, CURSOR_END };
@@ -31,7 +39,13 @@ int copy_cursor_new(uint64_t size, uint32_t piece_bytes, struct nbd_conn *map,
                     struct copy_cursor **ret, struct err *err);
 void copy_cursor_free(struct copy_cursor *c);
 
-/* CURSOR_PIECE, CURSOR_WAIT (the window of records is full), CURSOR_END, or < 0. */
+/* Before the first piece: the disk has a parent.  @runs, which @ahead must have been made
+ * for, is what changed; NULL = compare.  Both are kept. */
+void copy_cursor_on_parent(struct copy_cursor *c, struct copy_ahead *ahead,
+                           const struct delta_run *runs, size_t n_runs);
+
+/* CURSOR_PIECE, CURSOR_WAIT (the window of records is full, or the hub has not answered
+ * yet what the parent holds; a wake-up follows), CURSOR_END, or < 0. */
 int copy_cursor_next(struct copy_cursor *c, struct copy_piece *ret, struct err *err);
 
 /* All pieces were handed out; @ret_count = how many there were. */

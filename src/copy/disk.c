@@ -73,6 +73,10 @@ check_target(const struct copy_disk *d, struct err *err)
         return err_set(err, ERR_INVALID, "target_read_only", "the target is read-only");
     if (!t->can_flush)
         return err_set(err, ERR_INVALID, "target_no_flush", "the target cannot flush");
+    if (!t->can_zero && d->spec->read != READ_ALL)
+        return err_set(err, ERR_INVALID, "target_no_zero",
+                       "the target cannot write zeroes, which must hide what the parent "
+                       "holds");
     return 0;
 }
 
@@ -80,8 +84,10 @@ int
 copy_disk_connect(struct copy_disk *d, struct err *err)
 {
     const struct nbd_conn_info *s, *t;
-    int r = open_side(d, false, &d->source, err);
+    int r = copy_mode_check(d->opts, d->spec, err);
 
+    if (r == 0)
+        r = open_side(d, false, &d->source, err);
     if (r == 0)
         r = open_side(d, true, &d->target, err);
     if (r < 0)
@@ -213,25 +219,31 @@ watch(struct copy_disk *d, struct checkpoint *c, struct err *err)
     return 0;
 }
 
-static int
-audit_map(struct copy_disk *d, struct err *err)
+static void
+wake_workers(void *arg)
 {
-    struct job_event mode = {
-        .type = EVENT_READ_MODE, .mode = READ_ALL, .reason = d->spec->reason};
-    uint64_t bad = 0;
-    int r;
+    copy_workers_wake(arg);
+}
 
-    copy_emit(d, &mode);
-    if (!d->use_map || d->opts->spec->audit_samples == 0)
-        return 0;
-    copy_job_phase(d->job, PHASE_AUDITING);
-    r = copy_audit(d, &bad, err);
-    if (bad == 0)
+static int
+make_cursor(struct copy_disk *d, struct err *err)
+{
+    struct copy_ahead_opts o = {.parent = d->parent,
+                                .blocks = manifest_blocks(d->spec->size_bytes),
+                                .wake = wake_workers,
+                                .arg = d};
+    bool changed = d->mode == READ_CHANGED;
+    int r = copy_cursor_new(d->spec->size_bytes, d->piece_bytes,
+                            d->use_map && !changed ? d->source : NULL, d->records,
+                            &d->bytes.skipped, &d->cursor, err);
+
+    if (r < 0 || d->mode == READ_ALL)
         return r;
-    /* Decided before the first record exists, so the manifest knows only one truth. */
-    d->use_map = false;
-    mode.reason = REASON_AUDIT_MISMATCH;
-    copy_emit(d, &mode);
+    o.runs = changed ? d->changed : NULL;
+    o.n_runs = d->n_changed;
+    r = copy_ahead_new(&o, &d->ahead, err);
+    if (r == 0)
+        copy_cursor_on_parent(d->cursor, d->ahead, o.runs, o.n_runs);
     return r;
 }
 
@@ -244,11 +256,11 @@ copy_out(struct copy_disk *d, struct checkpoint *c, struct err *err)
                              d->piece_bytes / MANIFEST_BLOCK_SIZE, &d->records, err);
 
     if (r == 0)
-        r = copy_cursor_new(d->spec->size_bytes, d->piece_bytes,
-                            d->use_map ? d->source : NULL, d->records, &d->bytes.skipped,
-                            &d->cursor, err);
+        r = make_cursor(d, err);
     if (r == 0)
         r = copy_workers_start(d, err);
+    if (r == 0 && d->ahead)
+        r = copy_ahead_start(d->ahead, err);
     if (r == 0)
         r = watch(d, c, err);
     if (r == 0)
@@ -259,6 +271,7 @@ copy_out(struct copy_disk *d, struct checkpoint *c, struct err *err)
         err_prefix(&why, "disk %u", d->spec->key);
         copy_stop_set(d->opts->stop, d->spec->key, &why);
     }
+    copy_ahead_stop(d->ahead); /* it wakes the workers, which go now */
     atomic_store(&d->quit, true);
     copy_workers_wake(d);
     copy_workers_join(d);
@@ -273,7 +286,7 @@ copy_disk_run(struct copy_disk *d, struct err *err)
     int r = checkpoint_init(&c, d, err);
 
     if (r == 0)
-        r = audit_map(d, err);
+        r = copy_mode_settle(d, err);
     if (r == 0) {
         copy_job_phase(d->job, PHASE_TRANSFERRING);
         r = copy_out(d, &c, err);
@@ -292,6 +305,9 @@ void
 copy_disk_done(struct copy_disk *d)
 {
     copy_cursor_free(d->cursor);
+    copy_ahead_free(d->ahead);
+    copy_parent_free(d->parent);
+    free(d->changed);
     copy_records_free(d->records);
     nbd_conn_free(d->source);
     nbd_conn_free(d->target);

@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 #include "copy/copy.h"
+#include "copy/ahead.h"
 #include "copy/cursor.h"
+#include "copy/parent.h"
 #include "copy/rate.h"
 #include "copy/records.h"
 #include "nbd/nbd_conn.h"
@@ -37,8 +39,16 @@ struct copy_disk {
     uint32_t piece_bytes;
     bool use_map;
     int wake_fd; /* wakes the coordinator */
+    /* fixed after the audit */
+    enum read_mode mode;
+    enum reason reason;
+    struct copy_parent *parent; /* NULL for a full */
+    const struct copy_changes *changes;
+    struct delta_run *changed; /* whole blocks; with READ_CHANGED */
+    size_t n_changed;
     /* fixed while workers run */
     struct copy_cursor *cursor;
+    struct copy_ahead *ahead; /* NULL for a full */
     struct copy_records *records;
     struct copy_worker *workers;
     unsigned n_workers;
@@ -58,8 +68,15 @@ int copy_disk_connect(struct copy_disk *d, struct err *err);
 int copy_disk_run(struct copy_disk *d, struct err *err);
 void copy_disk_done(struct copy_disk *d);
 
-/* audit.c: reads samples of what the map calls zero.  *ret_bad = blocks that are not. */
-int copy_audit(struct copy_disk *d, uint64_t *ret_bad, struct err *err);
+/* audit.c: reads samples of what the map calls zero, or tracking unchanged.  *ret_bad =
+ * blocks that are not; then a warning was told. */
+int copy_audit_map(struct copy_disk *d, uint64_t *ret_bad, struct err *err);
+int copy_audit_changes(struct copy_disk *d, uint64_t *ret_bad, struct err *err);
+
+/* mode.c: how the disk is read.  Checks the spec; opens the parent; audits; tells it. */
+int copy_mode_check(const struct copy_opts *o, const struct job_spec_disk *s,
+                    struct err *err);
+int copy_mode_settle(struct copy_disk *d, struct err *err);
 
 /* worker.c */
 int copy_workers_start(struct copy_disk *d, struct err *err);

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "copy/hub_answer.h"
 #include "copy/push.h"
 #include "os/http_client.h"
 
@@ -41,19 +42,15 @@ copy_push_new(const struct job_spec *spec, uint32_t key, struct copy_stop *stop,
               struct copy_push **ret, struct err *err)
 {
     struct copy_push *p = xcalloc(1, sizeof(*p));
-    size_t n = strlen(spec->hub_url);
     int r = http_client_new(&p->http, err);
 
     if (r < 0) {
         free(p);
         return r;
     }
-    while (n > 0 && spec->hub_url[n - 1] == '/')
-        n--;
     p->spec = spec;
     p->stop = stop;
-    p->base = xasprintf("%.*s/internal/v1/jobs/%s/disks/%u/manifest", (int)n,
-                        spec->hub_url, spec->job_id, key);
+    p->base = hub_disk_url(spec, key, "manifest");
     *ret = p;
     return 0;
 }
@@ -90,42 +87,19 @@ read_answer(const json_t *j, bool final, struct push_answer *ret, struct err *er
     return 0;
 }
 
-static int
-refusal_class(long status)
-{
-    if (status == 401 || status == 403)
-        return ERR_AUTH;
-    if (status == 404)
-        return ERR_NOT_FOUND;
-    if (status == 409)
-        return ERR_EXISTS;
-    if (status == 507)
-        return ERR_NO_SPACE;
-    if (status == 408 || status == 429 || status >= 500)
-        return ERR_UNAVAILABLE;
-    return ERR_INVALID;
-}
-
-/* problem+json, or whatever a proxy in between says. */
+/* A gap is no failure yet. */
 static int
 read_refusal(const json_t *j, long status, struct outcome *ret, struct err *err)
 {
     const char *code = json_string_value(json_object_get(j, "code"));
-    const char *detail = json_string_value(json_object_get(j, "detail"));
     const json_t *expected = json_object_get(j, "expected");
-    int class = refusal_class(status);
 
     if (code && status == 409 && strcmp(code, "manifest_gap") == 0 &&
         json_is_integer(expected) && json_integer_value(expected) >= 0) {
         ret->gap = true;
         ret->expected = (uint64_t)json_integer_value(expected);
     }
-    return err_set(err, class,
-                   code                       ? code
-                   : class == ERR_UNAVAILABLE ? "hub_unavailable"
-                                              : NULL,
-                   "the hub refused manifest records with status %ld%s%.300s", status,
-                   detail ? ": " : "", detail ? detail : "");
+    return hub_refusal(j, status, "manifest records", err);
 }
 
 static int

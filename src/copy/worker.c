@@ -29,6 +29,8 @@ struct copy_worker {
     bool ended;            /* the cursor has no more */
     bool starved;          /* the window was full; a wake-up follows */
     unsigned *piece_count; /* records of the piece in each slot */
+    struct delta_block
+        *parent; /* of the piece in each slot: what the parent holds; or NULL */
 };
 
 static int
@@ -58,6 +60,13 @@ open_side(struct copy_worker *w, bool target, struct err *err)
         return n;
     *(target ? &w->dst : &w->src) = n;
     return 0;
+}
+
+static struct delta_block *
+slot_parent(struct copy_worker *w, const struct nbd_slot *slot)
+{
+    return w->parent ? w->parent + (size_t)slot->index * (w->disk->piece_bytes / BLOCK)
+                     : NULL;
 }
 
 static void
@@ -145,6 +154,91 @@ process(struct copy_worker *w, struct nbd_slot *slot, struct err *err)
     return 0;
 }
 
+/* On a parent: neighbouring blocks that are treated alike. */
+struct span {
+    enum delta_action action;
+    uint32_t from;
+};
+
+/* Starts what [@s->from, @to) of the slot needs, its end rounded up to a sector. */
+static int
+end_span(struct copy_worker *w, struct nbd_slot *slot, const struct span *s, uint32_t to,
+         uint64_t *sent, struct err *err)
+{
+    uint32_t end = (to + SECTOR - 1) / SECTOR * SECTOR;
+
+    switch (s->action) {
+    case DELTA_SAME:
+        return 0;
+    case DELTA_WRITE:
+        return write_run(w, slot, s->from, to, sent, err);
+    case DELTA_ZERO:
+        break;
+    }
+    /* No TRIM, which would let the parent's data show through. */
+    return nbd_slot_zero(w->slots, slot, w->dst, end - s->from, slot->off + s->from, err);
+}
+
+static int
+decide_block(struct copy_worker *w, struct nbd_slot *slot, uint32_t at, uint64_t *zero,
+             struct delta_out *out, enum delta_action *ret, struct err *err)
+{
+    uint32_t n = slot->len - at < BLOCK ? slot->len - at : BLOCK;
+    const struct delta_block *parent = slot_parent(w, slot) + at / BLOCK;
+    uint8_t hash[MANIFEST_HASH_SIZE];
+    bool is_zero = block_is_zero(slot->data + at, n);
+    int r = 0;
+
+    if (is_zero)
+        *zero += n;
+    else
+        r = block_hash(&w->hasher, slot->data + at, hash, err);
+    if (r < 0)
+        return r;
+    *ret = delta_decide(is_zero, hash, parent);
+    delta_put(out, (slot->off + at) / BLOCK, *ret, hash);
+    return 0;
+}
+
+/* The same on a parent: only what differs is written and recorded. */
+static int
+process_on_parent(struct copy_worker *w, struct nbd_slot *slot, struct err *err)
+{
+    struct copy_counters *b = &w->disk->bytes;
+    struct delta_out out = {.records = copy_records_piece(w->disk->records, slot->seq)};
+    struct span span = {.action = DELTA_SAME};
+    uint64_t sent = 0, zero = 0;
+    bool started = false;
+    int r = 0;
+
+    if (slot->len % BLOCK)
+        memset(slot->data + slot->len, 0, BLOCK - slot->len % BLOCK);
+    for (uint32_t at = 0; at < slot->len; at += BLOCK) {
+        enum delta_action action;
+
+        if (decide_block(w, slot, at, &zero, &out, &action, err) < 0)
+            return err->class;
+        started = started || action != DELTA_SAME;
+        if (action == span.action)
+            continue;
+        if (end_span(w, slot, &span, at, &sent, err) < 0)
+            return err->class;
+        span = (struct span){.action = action, .from = at};
+    }
+    r = end_span(w, slot, &span, slot->len, &sent, err);
+    if (r < 0)
+        return r;
+    w->piece_count[slot->index] = out.n;
+    atomic_fetch_add_explicit(&b->read, slot->len, memory_order_relaxed);
+    atomic_fetch_add_explicit(&b->sent, sent, memory_order_relaxed);
+    atomic_fetch_add_explicit(&b->zero, zero, memory_order_relaxed);
+    if (started)
+        slot->state = SLOT_WRITING;
+    else
+        complete(w, slot);
+    return 0;
+}
+
 static int
 handle(struct copy_worker *w, struct nbd_slot *slot, struct err *err)
 {
@@ -155,7 +249,7 @@ handle(struct copy_worker *w, struct nbd_slot *slot, struct err *err)
         return r;
     switch ((enum slot_state)slot->state) {
     case SLOT_READING:
-        return process(w, slot, err);
+        return w->parent ? process_on_parent(w, slot, err) : process(w, slot, err);
     case SLOT_WRITING:
         complete(w, slot);
         return 0;
@@ -219,6 +313,7 @@ fill(struct copy_worker *w, int *ret_wait_ms, struct err *err)
         slot = nbd_slots_get(w->slots);
         if (!slot)
             return 0;
+        p.parent = slot_parent(w, slot);
         r = copy_cursor_next(d->cursor, &p, err);
         if (r == CURSOR_PIECE) {
             r = start_read(w, slot, &p, err);
@@ -301,6 +396,9 @@ copy_workers_start(struct copy_disk *d, struct err *err)
             return r;
         w->disk = d;
         w->piece_count = xcalloc(o.count, sizeof(*w->piece_count));
+        if (d->ahead)
+            w->parent =
+                xcalloc((size_t)o.count * (d->piece_bytes / BLOCK), sizeof(*w->parent));
         d->n_workers++;
     }
     for (unsigned i = 0; i < d->n_workers; i++) {
@@ -335,6 +433,7 @@ copy_workers_join(struct copy_disk *d)
         nbd_conn_free(w->target);
         block_hasher_done(&w->hasher);
         free(w->piece_count);
+        free(w->parent);
     }
     free(d->workers);
     d->workers = NULL;

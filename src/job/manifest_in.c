@@ -12,6 +12,7 @@ struct disk_in {
     uint32_t key;
     struct manifest_writer *writer;
     bool final;
+    struct chain parent; /* no layer = a full */
 };
 
 struct manifest_in {
@@ -34,8 +35,10 @@ manifest_in_free(struct manifest_in *m)
 {
     if (!m)
         return;
-    for (size_t i = 0; i < m->n; i++)
+    for (size_t i = 0; i < m->n; i++) {
         manifest_writer_free(m->disks[i].writer);
+        chain_done(&m->disks[i].parent);
+    }
     free(m->disks);
     free(m);
 }
@@ -61,6 +64,34 @@ find(struct manifest_in *m, uint32_t key, struct err *err)
             return &m->disks[i];
     err_set(err, ERR_NOT_FOUND, "disk_not_found", "this job has no disk %u", key);
     return NULL;
+}
+
+int
+manifest_in_set_parent(struct manifest_in *m, uint32_t key, struct chain *chain,
+                       struct err *err)
+{
+    struct disk_in *d = find(m, key, err);
+
+    if (!d)
+        return err->class;
+    chain_done(&d->parent);
+    d->parent = *chain;
+    *chain = (struct chain){.n = 0};
+    return 0;
+}
+
+int
+manifest_in_open_parent(struct manifest_in *m, uint32_t key, struct parent_manifest **ret,
+                        struct err *err)
+{
+    struct disk_in *d = find(m, key, err);
+
+    if (!d)
+        return err->class;
+    if (d->parent.n == 0)
+        return err_set(err, ERR_NOT_FOUND, "no_parent",
+                       "disk %u is backed up in full: it has no parent", key);
+    return parent_manifest_open(&d->parent, ret, err);
 }
 
 int

@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "job/chain.h"
+#include "job/parent_manifest.h"
 #include "model/manifest.h"
 #include "os/seal.h"
 
@@ -23,6 +25,16 @@ void manifest_in_free(struct manifest_in *m); /* NULL ok; .part files stay */
  * manifest_writer_create(). */
 int manifest_in_add(struct manifest_in *m, uint32_t key, const char *path,
                     const struct manifest_header *h, struct err *err);
+
+/* What disk @key, already added, stands on; @chain is taken (and zeroed).  Not for a
+ * full.
+ */
+int manifest_in_set_parent(struct manifest_in *m, uint32_t key, struct chain *chain,
+                           struct err *err);
+/* Opens that chain for one question; the object is the caller's and needs no lock.
+ * ERR_NOT_FOUND "no_parent" for a full; else as parent_manifest_open(). */
+int manifest_in_open_parent(struct manifest_in *m, uint32_t key,
+                            struct parent_manifest **ret, struct err *err);
 
 /* ERR_AUTH "forbidden" for another token, ERR_NOT_FOUND "disk_not_found". */
 int manifest_in_check(struct manifest_in *m, const char *token, uint32_t key,

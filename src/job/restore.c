@@ -104,7 +104,8 @@ copy(struct restore_job *j, struct err *err)
     int r;
 
     set_phase(j, "restoring");
-    stored_fill(&j->stored, j->disk, &d);
+    if (stored_fill(&j->stored, j->disk, &d, err) < 0)
+        return err->class;
     d.target = export_uri(j->writer.export);
     r = verify_run(&v, err);
     j->bad_ranges = verify_bad_ranges_text(&v);

@@ -67,6 +67,24 @@ compare(const struct stored *s, struct err *err)
     return 0;
 }
 
+static int
+load_chain(struct stored *s, size_t i, struct err *err)
+{
+    const struct point_disk *p = &s->point.disks[i];
+    struct chain *c = &s->chains[i];
+
+    if (!p->parent_layer_id[0] || c->n > 0)
+        return 0;
+    if (chain_load_below(s->repo, p->locator, c, err) < 0) {
+        if (err->class == ERR_CORRUPT)
+            err_recode(err, "verification_failed");
+        return err->class;
+    }
+    if (strcmp(c->n ? c->v[c->n - 1].layer_id : "", p->parent_layer_id) != 0)
+        return differs("what a disk stands on", err);
+    return 0;
+}
+
 int
 stored_load(struct stored *s, struct err *err)
 {
@@ -79,22 +97,28 @@ stored_load(struct stored *s, struct err *err)
         }
         return err->class;
     }
+    s->chains = xcalloc(s->point.n_disks, sizeof *s->chains);
     return compare(s, err);
 }
 
-void
-stored_fill(const struct stored *s, size_t index, struct verify_disk *d)
+int
+stored_fill(struct stored *s, size_t index, struct verify_disk *d, struct err *err)
 {
     const struct point_disk *p = &s->point.disks[index];
+
+    if (load_chain(s, index, err) < 0)
+        return err_prefix(err, "disk %u", p->key);
 
     *d = (struct verify_disk){.key = p->key,
                               .disk_uuid = p->disk_uuid,
                               .size_bytes = p->size_bytes,
                               .locator = p->locator,
                               .layer_id = p->layer_id,
+                              .below = &s->chains[index],
                               .has_content_root = true};
     memcpy(d->layer_root, p->layer_root, sizeof d->layer_root);
     memcpy(d->content_root, p->content_root, sizeof d->content_root);
+    return 0;
 }
 
 void
@@ -103,6 +127,10 @@ stored_close(struct stored *s)
     if (s->pinned)
         pins_unpin(s->row.backup_id);
     s->pinned = false;
+    for (size_t i = 0; s->chains && i < s->point.n_disks; i++)
+        chain_done(&s->chains[i]);
+    free(s->chains);
+    s->chains = NULL;
     point_done(&s->point);
     cat_backup_done(&s->row);
 }

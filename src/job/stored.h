@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "catalog/cat_backup.h"
+#include "job/chain.h"
 #include "job/env.h"
 #include "job/verify_run.h"
 #include "model/point.h"
@@ -17,7 +18,8 @@
 
 struct stored {
     struct cat_backup row;
-    struct point point; /* after stored_load() */
+    struct point point;   /* after stored_load() */
+    struct chain *chains; /* the same; of each disk what it stands on, once filled in */
     struct repo *repo;
     bool pinned;
 };
@@ -30,8 +32,10 @@ int stored_open(struct job_env *env, const char *backup_id, struct stored *ret,
 /* Reads the point.  ERR_CORRUPT "verification_failed" when it is missing, damaged, or not
  * the one that the catalog knows. */
 int stored_load(struct stored *s, struct err *err);
-/* Fills one disk for verify_run(), with the roots of the point. */
-void stored_fill(const struct stored *s, size_t index, struct verify_disk *d);
+/* Fills one disk for verify_run(), with the roots of the point and the layers that it
+ * stands on; @s must outlive it.  ERR_CORRUPT "verification_failed" when one of those, or
+ * its point, is missing, damaged, or not the one that the layer above was made on. */
+int stored_fill(struct stored *s, size_t index, struct verify_disk *d, struct err *err);
 void stored_close(struct stored *s);
 
 #endif

@@ -54,7 +54,7 @@ run(struct verify_job *j, struct err *err)
                            .live = j->live,
                            .log = j->log,
                            .limits = &j->env->limits};
-    int r;
+    int r = 0;
 
     live_set_phase(j->live, "verifying");
     if (cat_verify_set_state(j->env->catalog, j->id, &t, err) < 0 ||
@@ -62,9 +62,10 @@ run(struct verify_job *j, struct err *err)
         return err->class;
     v.n = j->stored.point.n_disks;
     v.disks = disks = xcalloc(v.n, sizeof *disks);
-    for (size_t i = 0; i < v.n; i++)
-        stored_fill(&j->stored, i, &disks[i]);
-    r = verify_run(&v, err);
+    for (size_t i = 0; r >= 0 && i < v.n; i++)
+        r = stored_fill(&j->stored, i, &disks[i], err);
+    if (r >= 0)
+        r = verify_run(&v, err);
     j->bad_ranges = verify_bad_ranges_text(&v);
     j->direct = true;
     for (size_t i = 0; i < v.n; i++)

@@ -41,13 +41,22 @@ open_readers(struct verify_run *v, struct err *err)
     return 0;
 }
 
+static void
+fill_layer(struct worker_spec_layer *l, const char *manifest, const char *id,
+           const uint8_t root[MANIFEST_HASH_SIZE])
+{
+    l->manifest = xstrdup(manifest);
+    snprintf(l->layer_id, sizeof l->layer_id, "%s", id);
+    memcpy(l->layer_root, root, MANIFEST_HASH_SIZE);
+}
+
 static int
 fill_disk(const struct verify_run *v, const struct verify_disk *d,
           struct worker_spec_disk *s, struct err *err)
 {
     CLEANUP_FREE char *name = xasprintf("%s.manifest", d->locator);
+    size_t n = d->below ? d->below->n : 0;
     char path[REPO_PATH_SIZE];
-    struct worker_spec_layer *layer;
 
     if (repo_path(v->repo, name, path, err) < 0)
         return err->class;
@@ -56,12 +65,12 @@ fill_disk(const struct verify_run *v, const struct verify_disk *d,
     s->size_bytes = d->size_bytes;
     s->source = xstrdup(export_uri(d->reader.export));
     s->target = xstrdup(d->target);
-    s->layers = xcalloc(1, sizeof *s->layers);
-    s->n_layers = 1;
-    layer = &s->layers[0];
-    layer->manifest = xstrdup(path);
-    strncpy(layer->layer_id, d->layer_id, sizeof layer->layer_id - 1);
-    memcpy(layer->layer_root, d->layer_root, sizeof layer->layer_root);
+    s->layers = xcalloc(n + 1, sizeof *s->layers);
+    s->n_layers = n + 1;
+    for (size_t i = 0; i < n; i++)
+        fill_layer(&s->layers[i], d->below->v[i].manifest, d->below->v[i].layer_id,
+                   d->below->v[i].layer_root);
+    fill_layer(&s->layers[n], path, d->layer_id, d->layer_root);
     s->has_content_root = d->has_content_root;
     memcpy(s->content_root, d->content_root, sizeof s->content_root);
     return 0;
@@ -166,6 +175,97 @@ verify_run(struct verify_run *v, struct err *err)
     for (size_t i = 0; i < v->n; i++)
         reader_close(v->env, v->job_id, v->log, &v->disks[i].reader);
     return r < 0 ? err->class : 0;
+}
+
+/* --- whole chains --- */
+
+/* Disk @d as it was when layer @depth of its chain was its tip. */
+static struct verify_disk
+at_depth(const struct verify_disk *d, size_t depth, struct chain *below)
+{
+    const struct chain *c = d->below;
+    const struct chain_layer *l;
+    struct verify_disk then = *d;
+
+    if (!c || depth == c->n)
+        return then;
+    l = &c->v[depth];
+    *below = (struct chain){.v = c->v, .n = depth};
+    then.locator = l->locator;
+    then.layer_id = l->layer_id;
+    then.size_bytes = l->size_bytes;
+    then.below = below;
+    then.has_content_root = true;
+    memcpy(then.layer_root, l->layer_root, sizeof then.layer_root);
+    memcpy(then.content_root, l->content_root, sizeof then.content_root);
+    return then;
+}
+
+/* All disks that have a layer @depth. */
+static int
+verify_depth(struct verify_run *v, size_t depth, struct err *err)
+{
+    CLEANUP_FREE struct verify_disk *disks = xcalloc(v->n, sizeof *disks);
+    CLEANUP_FREE struct chain *below = xcalloc(v->n, sizeof *below);
+    CLEANUP_FREE size_t *of = xcalloc(v->n, sizeof *of);
+    struct verify_run round = *v;
+    int r;
+
+    round.disks = disks;
+    round.n = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        if (depth > (v->disks[i].below ? v->disks[i].below->n : 0))
+            continue;
+        of[round.n] = i;
+        disks[round.n++] = at_depth(&v->disks[i], depth, &below[i]);
+        joblog_line(v->log, LOG_LEVEL_INFO, "layer '%s'", disks[round.n - 1].locator);
+    }
+    r = verify_run(&round, err);
+    memcpy(v->bad, round.bad, sizeof v->bad);
+    v->n_bad = round.n_bad;
+    v->has_disk = round.has_disk;
+    v->disk = round.disk;
+    for (size_t i = 0; i < round.n; i++) {
+        struct verify_disk *d = &v->disks[of[i]];
+
+        d->direct = disks[i].direct && (depth == 0 || d->direct);
+        d->done = disks[i].done && (depth == 0 || d->done);
+        d->bytes = disks[i].bytes;
+        if (disks[i].locator == d->locator && disks[i].has_content_root) {
+            d->has_content_root = true;
+            memcpy(d->content_root, disks[i].content_root, sizeof d->content_root);
+        }
+    }
+    return r;
+}
+
+int
+verify_run_chains(struct verify_run *v, struct err *err)
+{
+    struct err first = ERR_INIT;
+    uint32_t damaged = 0;
+    size_t deepest = 0;
+
+    for (size_t i = 0; i < v->n; i++)
+        if (v->disks[i].below && v->disks[i].below->n > deepest)
+            deepest = v->disks[i].below->n;
+    for (size_t depth = 0; depth <= deepest; depth++) {
+        if (verify_depth(v, depth, err) >= 0)
+            continue;
+        if (err->class != ERR_CORRUPT)
+            return err->class;
+        if (first.class == 0) {
+            first = *err;
+            damaged = v->disk;
+        }
+        err_clear(err);
+    }
+    if (first.class == 0)
+        return 0;
+    *err = first;
+    v->has_disk = true;
+    v->disk = damaged;
+    return err->class;
 }
 
 char *

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "job/chain.h"
 #include "job/env.h"
 #include "job/joblog.h"
 #include "job/live.h"
@@ -26,6 +27,7 @@ struct verify_disk {
     const char *locator;
     const char *layer_id;
     uint8_t layer_root[MANIFEST_HASH_SIZE];
+    const struct chain *below; /* the layers that it stands on; NULL or empty = a full */
     bool has_content_root;
     uint8_t content_root[MANIFEST_HASH_SIZE]; /* out when !has_content_root */
     const char *target; /* restore: NBD URI to copy to; NULL = verify */
@@ -67,6 +69,11 @@ struct verify_run {
 /* Opens the readers, runs the worker, closes the readers.  ERR_CORRUPT
  * "verification_failed". */
 int verify_run(struct verify_run *v, struct err *err);
+
+/* Verifies what every layer of every disk wrote, base first: as verify_run() at each of
+ * their moments.  Damage in one layer does not end it; the first damaged one gives the
+ * error, all of it is in @v->bad and the log.  For WORKER_VERIFY only. */
+int verify_run_chains(struct verify_run *v, struct err *err);
 
 /* JSON array of the bad ranges, "[]" when none; caller frees. */
 char *verify_bad_ranges_text(const struct verify_run *v);

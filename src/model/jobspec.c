@@ -62,8 +62,6 @@ decode_disk(const json_t *j, bool vsphere, struct job_spec_disk *d, struct err *
     d->target = codec_uri(&r, "target");
     d->target_description = codec_str_opt(&r, "target_description", 1, NAMING_NAME_MAX);
     codec_word(&r, "read", read_mode_from_str, &d->read);
-    if (err->class == 0 && d->read != READ_ALL)
-        codec_fail(&r, "read", "must be 'all' in this version");
     codec_word_opt(&r, "reason", reason_from_str, &d->reason);
     d->change_id = codec_str_opt(&r, "change_id", 1, SPEC_CHANGE_ID_MAX);
     codec_uuid(&r, "layer_id", d->layer_id);
@@ -71,6 +69,8 @@ decode_disk(const json_t *j, bool vsphere, struct job_spec_disk *d, struct err *
     d->resume_checkpoint = jopt_u64(&r, "resume_checkpoint", 0);
     if (err->class == 0 && strcmp(d->layer_id, d->parent_layer_id) == 0)
         codec_fail(&r, "parent_layer_id", "must differ from layer_id");
+    if (err->class == 0 && d->read != READ_ALL && !d->parent_layer_id[0])
+        codec_fail(&r, "read", "must be 'all' without a parent");
     return jreader_end(&r);
 }
 

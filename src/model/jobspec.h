@@ -52,7 +52,7 @@ struct job_spec_disk {
     char *source_uuid; /* vsphere: what the plan knows of the disk, or NULL; nbd: NULL */
     char *target;
     char *target_description; /* NULL = not checked */
-    enum read_mode read;      /* READ_ALL in this version */
+    enum read_mode read;      /* READ_ALL without a parent */
     enum reason reason;
     char *change_id; /* or NULL */
     char layer_id[UUID_STR_SIZE];

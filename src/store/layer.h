@@ -8,11 +8,13 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "model/naming.h"
 #include "store/repo.h"
 
 #define LAYER_CHAIN_MAX 4096
 
-/* A new empty layer, durable when it returns; nothing is left when it fails.  ERR_EXISTS
+/* A new empty layer, durable when it returns; nothing is left when it fails.  On a parent
+ * it may be larger than that, never smaller.  ERR_EXISTS
  * "layer_exists", ERR_NOT_FOUND (no parent), ERR_CORRUPT "layer_header" (the parent's
  * chain is refused), ERR_NO_SPACE "repo_full", ERR_INVALID, ERR_IO. */
 int layer_create(struct repo *r, const struct repo_layer_spec *spec, struct err *err);
@@ -24,11 +26,17 @@ int layer_stored_bytes(struct repo *r, const char *locator, uint64_t *ret,
 /* fsync, then drops its cached pages, so that a read-back comes from the medium. */
 int layer_sync(struct repo *r, const char *locator, struct err *err);
 
-/* Checks the headers of @locator and of all layers below it.  @size_bytes (rounded up to
+/* Checks the headers of @locator and of all layers below it, none of which may be larger
+ * than the one above.  @size_bytes (rounded up to
  * 512) must be the virtual size of the top one; 0 = any.  ERR_CORRUPT "layer_header",
  * ERR_NOT_FOUND. */
 int layer_check_chain(struct repo *r, const char *locator, uint64_t size_bytes,
                       struct err *err);
+
+/* The locator of the layer that @locator stands on, from its header; "" for a full.
+ * Errors as layer_check_chain(). */
+int layer_parent(struct repo *r, const char *locator, char ret[NAMING_LOCATOR_SIZE],
+                 struct err *err);
 
 /* Exports through the engine.  The spec's path, format, read_only and lock_fd are filled
  * in.  Errors as export_start(); of a layer that no qemu can open ERR_CORRUPT

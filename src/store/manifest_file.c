@@ -19,6 +19,7 @@ struct manifest_file {
     struct manifest_header header;
     struct manifest_trailer trailer;
     struct manifest_check *check; /* order, range and root of what was read */
+    bool whole;                   /* read from the first record on: the root counts */
     uint64_t next;                /* number of the record that is given out next */
     uint64_t chunk_at;            /* number of the first record in chunk */
     unsigned chunk_n;
@@ -124,6 +125,7 @@ manifest_file_rewind(struct manifest_file *f, struct err *err)
         return err->class;
     manifest_check_free(f->check);
     f->check = fresh;
+    f->whole = true;
     f->next = f->chunk_at = 0;
     f->chunk_n = 0;
     return 0;
@@ -150,6 +152,8 @@ check_end(struct manifest_file *f, struct err *err)
 {
     uint8_t root[MANIFEST_ROOT_SIZE];
 
+    if (!f->whole)
+        return 0;
     if (manifest_check_root(f->check, root, err) < 0)
         return err->class;
     if (memcmp(root, f->trailer.layer_root, sizeof(root)) != 0)
@@ -174,6 +178,74 @@ manifest_file_next(struct manifest_file *f, struct manifest_record *ret, struct 
     if (r < 0)
         return r;
     f->next++;
+    return 1;
+}
+
+int
+manifest_file_at(struct manifest_file *f, uint64_t number, struct manifest_record *ret,
+                 struct err *err)
+{
+    uint8_t raw[MANIFEST_RECORD_SIZE];
+
+    if (number >= f->trailer.count)
+        return err_set(err, ERR_INTERNAL, NULL, "record %llu of %llu",
+                       (unsigned long long)number, (unsigned long long)f->trailer.count);
+    if (fs_pread_full(f->fd, raw, sizeof(raw),
+                      MANIFEST_HEADER_SIZE + number * MANIFEST_RECORD_SIZE, err) < 0 ||
+        manifest_record_decode(raw, ret, err) < 0)
+        return corrupt(f, err);
+    return 0;
+}
+
+/* Number of the first record that ends after @block; the count when there is none. */
+static int
+lower_bound(struct manifest_file *f, uint64_t block, uint64_t *ret, struct err *err)
+{
+    uint64_t low = 0, high = f->trailer.count;
+
+    while (low < high) {
+        uint64_t mid = low + (high - low) / 2;
+        struct manifest_record r;
+
+        if (manifest_file_at(f, mid, &r, err) < 0)
+            return err->class;
+        if (r.block <= block && block - r.block >= r.count)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    *ret = low;
+    return 0;
+}
+
+int
+manifest_file_seek(struct manifest_file *f, uint64_t block, struct err *err)
+{
+    uint64_t at;
+
+    if (lower_bound(f, block, &at, err) < 0 || manifest_file_rewind(f, err) < 0)
+        return err->class;
+    f->whole = at == 0;
+    f->next = f->chunk_at = at;
+    return 0;
+}
+
+int
+manifest_file_find(struct manifest_file *f, uint64_t block, struct manifest_record *ret,
+                   struct err *err)
+{
+    struct manifest_record r;
+    uint64_t at;
+
+    if (lower_bound(f, block, &at, err) < 0)
+        return err->class;
+    if (at == f->trailer.count)
+        return 0;
+    if (manifest_file_at(f, at, &r, err) < 0)
+        return err->class;
+    if (r.block > block)
+        return 0;
+    *ret = r;
     return 1;
 }
 

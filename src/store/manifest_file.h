@@ -59,6 +59,15 @@ manifest_file_root(const struct manifest_file *f); /* as the trailer says */
 int manifest_file_next(struct manifest_file *f, struct manifest_record *ret,
                        struct err *err);
 int manifest_file_rewind(struct manifest_file *f, struct err *err);
+/* The next record is the first one that ends after @block.  From then on order and range
+ * are checked and the root is not: only a whole reading can. */
+int manifest_file_seek(struct manifest_file *f, uint64_t block, struct err *err);
+/* Record @number (< count), wherever the reading stands. */
+int manifest_file_at(struct manifest_file *f, uint64_t number,
+                     struct manifest_record *ret, struct err *err);
+/* 1 = *ret is the record that holds @block, 0 = there is none.  A few small reads. */
+int manifest_file_find(struct manifest_file *f, uint64_t block,
+                       struct manifest_record *ret, struct err *err);
 void manifest_file_free(struct manifest_file *f); /* NULL ok */
 
 /* Reads it all; *ret_root may be NULL. */

@@ -55,6 +55,7 @@ layer_check_chain(struct repo *r, const char *locator, uint64_t size_bytes,
 {
     char at[NAMING_LOCATOR_SIZE];
     struct naming_locator l;
+    uint64_t above = 0;
 
     if (!repo_locator_is_valid(locator))
         return err_set(err, ERR_INVALID, "repo_name", "not a locator of a layer");
@@ -71,12 +72,39 @@ layer_check_chain(struct repo *r, const char *locator, uint64_t size_bytes,
         if (depth == 0 && size_bytes != 0 &&
             h.virtual_size != naming_round_up_512(size_bytes))
             return wrong_size(at, h.virtual_size, naming_round_up_512(size_bytes), err);
+        /* What the lower one has beyond the end would come back when a disk grows. */
+        if (depth > 0 && h.virtual_size > above)
+            return err_set(err, ERR_CORRUPT, "layer_header",
+                           "layer '%s' is larger than the one that stands on it", at);
+        above = h.virtual_size;
         if (h.backing[0] == '\0')
             return 0;
         naming_locator_build(l.vm_uuid, l.disk_uuid, h.backing_seq, at);
     }
     return err_set(err, ERR_LIMIT, NULL, "layer '%s' has more than %u layers below it",
                    locator, LAYER_CHAIN_MAX);
+}
+
+int
+layer_parent(struct repo *r, const char *locator, char ret[NAMING_LOCATOR_SIZE],
+             struct err *err)
+{
+    struct naming_locator l;
+    struct qcow2_header h;
+    CLEANUP_FD int fd = -1;
+
+    if (!repo_locator_is_valid(locator) || naming_locator_parse(locator, &l) < 0)
+        return err_set(err, ERR_INVALID, "repo_name", "not a locator of a layer");
+    fd = open_layer(r, locator, err);
+    if (fd < 0)
+        return err->class;
+    if (qcow2_header_read(fd, l.seq, &h, err) < 0)
+        return err_prefix(err, "layer '%s'", locator);
+    if (h.backing[0])
+        naming_locator_build(l.vm_uuid, l.disk_uuid, h.backing_seq, ret);
+    else
+        ret[0] = '\0';
+    return 0;
 }
 
 /* The name is ours before qemu-img, which would overwrite any file, sees it. */
@@ -137,6 +165,27 @@ make_durable(struct repo *r, int dir, const char *locator, uint64_t size, struct
     return dirwalk_sync(dir, locator, err);
 }
 
+static int
+check_parent(struct repo *r, const struct repo_layer_spec *spec, struct err *err)
+{
+    struct naming_locator l;
+    struct qcow2_header h;
+    CLEANUP_FD int fd = -1;
+
+    if (layer_check_chain(r, spec->parent, 0, err) < 0)
+        return err->class;
+    (void)naming_locator_parse(spec->parent, &l); /* seen to be valid */
+    fd = open_layer(r, spec->parent, err);
+    if (fd < 0 || qcow2_header_read(fd, l.seq, &h, err) < 0)
+        return err->class;
+    if (h.virtual_size > naming_round_up_512(spec->size_bytes))
+        return err_set(err, ERR_INVALID, "layer_shrinks",
+                       "it has %llu bytes, more than the %llu of the new layer",
+                       (unsigned long long)h.virtual_size,
+                       (unsigned long long)naming_round_up_512(spec->size_bytes));
+    return 0;
+}
+
 int
 local_create_layer(struct repo *r, const struct repo_layer_spec *spec, struct err *err)
 {
@@ -145,7 +194,7 @@ local_create_layer(struct repo *r, const struct repo_layer_spec *spec, struct er
     char path[REPO_PATH_SIZE];
     const char *base;
 
-    if (spec->parent != NULL && layer_check_chain(r, spec->parent, 0, err) < 0)
+    if (spec->parent != NULL && check_parent(r, spec, err) < 0)
         return err_prefix(err, "parent");
     dir = dirwalk_parent(r->root_fd, name, true, &base, err);
     if (dir < 0 || repo_path(r, name, path, err) < 0 || reserve(dir, base, err) < 0)

@@ -10,6 +10,7 @@
 #include "worker/allocation.h"
 #include "worker/manifests.h"
 #include "worker/block_reader.h"
+#include "worker/zero_runs.h"
 
 struct task {
     /* fixed */
@@ -46,7 +47,7 @@ check_image(const struct task *t, const struct worker_spec_disk *d, struct run *
     struct nbd_conn_opts o = {.uri = d->source,
                               .connect_s = t->spec->deadlines.connect_s,
                               .io_s = t->spec->deadlines.io_s,
-                              .want_map = !verify,
+                              .want_map = !verify || d->n_layers > 1,
                               .want_depth = verify,
                               .cancel_fd = copy_stop_fd(t->stop)};
     CLEANUP_NBD_CONN struct nbd_conn *c = NULL;
@@ -56,7 +57,8 @@ check_image(const struct task *t, const struct worker_spec_disk *d, struct run *
     *ret_size = nbd_conn_info(c)->size_bytes;
     if (*ret_size < d->size_bytes)
         findings_add(&run->findings, *ret_size, d->size_bytes - *ret_size, BAD_MISSING);
-    if (allocation_check(c, d, verify, &run->findings, &run->pulse, err) >= 0)
+    if (allocation_check(c, d, verify, &run->findings, &run->pulse, err) >= 0 &&
+        (!verify || zero_runs_check(c, d, &run->findings, &run->pulse, err) >= 0))
         return 0;
     if (err->class != ERR_IO || strcmp(err->code, "nbd_io") != 0)
         return err->class;

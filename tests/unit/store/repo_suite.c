@@ -230,6 +230,134 @@ exports(struct repo *r)
                  ERR_NOT_FOUND, NULL);
 }
 
+#define GROWN (5 * 65536 + 512)
+
+/* Writes through the export of @locator: a block of @fill at @block, or zeroes. */
+static void
+write_block(struct repo *r, const char *locator, uint64_t size, uint64_t block, int fill)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *sock = xasprintf("%s.sock", repo_folder(r));
+    struct export_spec spec = {.name = "sendense-x", .socket = sock, .size_bytes = size};
+    struct nbd_conn_opts opts = {0};
+    struct export *e = NULL;
+    struct nbd_conn *c = NULL;
+    CLEANUP_FREE char *p = xcalloc(1, 65536);
+    uint64_t n = (size + 511) / 512 * 512 - block * 65536;
+
+    n = n < 65536 ? n : 65536;
+    memset(p, fill, 65536);
+    assert_ok(layer_export_rw(r, locator, &spec, &e, &err));
+    opts.uri = export_uri(e);
+    assert_ok(nbd_conn_open(&opts, &c, &err));
+    assert_ok(fill ? nbd_conn_pwrite(c, p, n, block * 65536, &err)
+                   : nbd_conn_zero(c, n, block * 65536, &err));
+    assert_ok(nbd_conn_flush(c, &err));
+    nbd_conn_free(c);
+    assert_ok(export_stop(e, NULL, &err));
+    export_free(e);
+}
+
+/* One letter for each block, as its depth: 0 = nowhere, 1 = the tip, …  What lies beyond
+ * the end of a lower layer counts as that layer's (zero). */
+static int
+see_depth(void *arg, uint64_t off, uint64_t len, uint32_t depth, struct err *err)
+{
+    char *map = arg;
+
+    (void)err;
+    for (uint64_t b = off / 65536; b * 65536 < off + len; b++)
+        map[b] = (char)('0' + depth);
+    return 0;
+}
+
+/* A chain of three, the last one of a disk that grew: each shows its own moment. */
+static void
+overlays(struct repo *r)
+{
+    static const struct {
+        const char *locator, *parent;
+        uint64_t size, block;
+        int fill;
+        const char *depth;      /* of the blocks once it was written */
+        unsigned char first[6]; /* what each block holds */
+    } v[] = {
+        {LOC(DISK_A, "000001"), NULL, SIZE, 0, 'a', "1000", "a"},
+        {LOC(DISK_A, "000002"), LOC(DISK_A, "000001"), SIZE, 3, 'b', "2001", "a\0\0b"},
+        {LOC(DISK_A, "000005"), LOC(DISK_A, "000002"), GROWN, 0, 0, "100222", "\0\0\0b"},
+        {LOC(DISK_A, "000006"), LOC(DISK_A, "000005"), GROWN, 5, 'c', "200331",
+         "\0\0\0b\0c"},
+    };
+    CLEANUP_FREE char *sock = xasprintf("%s.sock", repo_folder(r));
+    struct err err = ERR_INIT;
+    char parent[NAMING_LOCATOR_SIZE];
+
+    for (unsigned i = 0; i < ARRAY_LEN(v); i++) {
+        struct repo_layer_spec l = {
+            .locator = v[i].locator, .parent = v[i].parent, .size_bytes = v[i].size};
+
+        assert_ok(layer_create(r, &l, &err));
+        assert_ok(layer_parent(r, v[i].locator, parent, &err));
+        assert_string_equal(parent, v[i].parent ? v[i].parent : "");
+        write_block(r, v[i].locator, v[i].size, v[i].block, v[i].fill);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(v); i++) {
+        struct export_spec spec = {.name = "sendense-x",
+                                   .socket = sock,
+                                   .size_bytes = v[i].size,
+                                   .allocation_depth = true};
+        struct nbd_conn_opts opts = {.want_depth = true};
+        struct export *e = NULL;
+        struct nbd_conn *c = NULL;
+        char depth[8] = "";
+
+        assert_ok(layer_check_chain(r, v[i].locator, v[i].size, &err));
+        assert_ok(layer_export_ro(r, v[i].locator, &spec, &e, &err));
+        opts.uri = export_uri(e);
+        assert_ok(nbd_conn_open(&opts, &c, &err));
+        assert_ok(nbd_conn_extents(c, NBD_CONTEXT_DEPTH, 0, nbd_conn_info(c)->size_bytes,
+                                   see_depth, depth, &err));
+        assert_string_equal(depth, v[i].depth);
+        for (unsigned b = 0; b < strlen(depth); b++) {
+            unsigned char byte = 0xee;
+
+            assert_ok(nbd_conn_pread(c, &byte, 1, b * 65536, &err));
+            assert_int_equal(byte, v[i].first[b]);
+        }
+        nbd_conn_free(c);
+        export_free(e);
+    }
+}
+
+/* No layer is larger than the one that stands on it. */
+static void
+overlays_never_shrink(struct repo *r)
+{
+    struct err err = ERR_INIT;
+    struct repo_layer_spec full = {.locator = LOC(DISK_A, "000001"), .size_bytes = SIZE};
+    struct repo_layer_spec over = {.locator = LOC(DISK_A, "000002"),
+                                   .parent = LOC(DISK_A, "000001"),
+                                   .size_bytes = 2 * 65536};
+    char path[REPO_PATH_SIZE], parent[NAMING_LOCATOR_SIZE];
+    int fd;
+
+    assert_ok(layer_create(r, &full, &err));
+    assert_fails(layer_create(r, &over, &err), ERR_INVALID, "layer_shrinks");
+    assert_fails(layer_check_chain(r, over.locator, 0, &err), ERR_NOT_FOUND, NULL);
+    assert_fails(layer_parent(r, over.locator, parent, &err), ERR_NOT_FOUND, NULL);
+    assert_fails(layer_parent(r, "x", parent, &err), ERR_INVALID, "repo_name");
+    over.size_bytes = SIZE;
+    assert_ok(layer_create(r, &over, &err));
+    /* Somebody makes the tip smaller behind our back: bytes 24..31 are its size. */
+    assert_ok(repo_path(r, LOC(DISK_A, "000002.qcow2"), path, &err));
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "\0\0\0\0\0\2\0\0", 8, 24), 8);
+    close(fd);
+    assert_fails(layer_check_chain(r, over.locator, 0, &err), ERR_CORRUPT,
+                 "layer_header");
+}
+
 static void
 facts(struct repo *r)
 {
@@ -253,6 +381,8 @@ const struct repo_suite_case repo_suite[] = {
     {"names_are_checked", names_are_checked},
     {"layers", layers},
     {"exports", exports},
+    {"overlays", overlays},
+    {"overlays_never_shrink", overlays_never_shrink},
     {"facts", facts},
 };
 const unsigned repo_suite_count = ARRAY_LEN(repo_suite);

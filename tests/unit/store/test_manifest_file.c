@@ -240,6 +240,61 @@ links_and_fifos_are_refused(void **state)
     assert_fails(manifest_file_check(fifo, NULL, &err), ERR_CORRUPT, "manifest_corrupt");
 }
 
+/* Reading from the middle, and single records, against all of them. */
+static void
+seeks_and_finds(void **state)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *path = xasprintf("%s/000008.manifest", (char *)*state);
+    CLEANUP_MANIFEST_WRITER struct manifest_writer *w = NULL;
+    CLEANUP_MANIFEST_FILE struct manifest_file *f = NULL;
+    struct manifest_header h = header(false);
+    struct manifest_record all[1000], r;
+    uint8_t root[32];
+    uint64_t total, b = 3;
+    size_t n = 0, k = 0;
+
+    assert_ok(manifest_writer_create(path, &h, &w, &err));
+    for (; n < ARRAY_LEN(all) && b + 4 < BLOCKS; n++) {
+        uint8_t raw[MANIFEST_RECORD_SIZE];
+
+        all[n] = (struct manifest_record){.block = b,
+                                          .state = n % 3 ? MANIFEST_DATA : MANIFEST_ZERO,
+                                          .count = n % 3 ? 1 : 1 + n % 4};
+        manifest_record_encode(&all[n], raw);
+        assert_ok(manifest_writer_append(w, n, raw, sizeof(raw), &total, &err));
+        b += all[n].count + n % 5;
+    }
+    assert_ok(manifest_writer_seal(w, root, &err));
+    assert_ok(manifest_file_open(path, &f, &err));
+    for (uint64_t at = 0; at < BLOCKS; at++) {
+        bool in;
+
+        while (k < n && all[k].block + all[k].count <= at)
+            k++;
+        in = k < n && all[k].block <= at;
+        assert_int_equal(manifest_file_find(f, at, &r, &err), in);
+        if (in)
+            assert_int_equal(r.block, all[k].block);
+        if (at % 37)
+            continue;
+        assert_ok(manifest_file_seek(f, at, &err));
+        for (size_t i = k; i < n; i++) {
+            assert_int_equal(manifest_file_next(f, &r, &err), 1);
+            assert_int_equal(r.block, all[i].block);
+        }
+        assert_int_equal(manifest_file_next(f, &r, &err), 0);
+    }
+    assert_ok(manifest_file_at(f, n - 1, &r, &err));
+    assert_int_equal(r.block, all[n - 1].block);
+    assert_fails(manifest_file_at(f, n, &r, &err), ERR_INTERNAL, NULL);
+    /* A whole reading after that is held against the root again. */
+    assert_ok(manifest_file_rewind(f, &err));
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(manifest_file_next(f, &r, &err), 1);
+    assert_int_equal(manifest_file_next(f, &r, &err), 0);
+}
+
 int
 main(void)
 {
@@ -250,6 +305,7 @@ main(void)
         TMP_TEST(names_are_taken_once),
         TMP_TEST(damage_is_seen),
         TMP_TEST(links_and_fifos_are_refused),
+        TMP_TEST(seeks_and_finds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,808 @@
+/* tests/func/incr_rig.c - see incr_rig.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "api/handlers.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/timeutil.h"
+#include "catalog/catalog.h"
+#include "incr_rig.h"
+#include "job/joblog.h"
+#include "job/manifest_in.h"
+#include "job/point_files.h"
+#include "job/verify_run.h"
+#include "job/worker_run.h"
+#include "os/pipe_io.h"
+#include "store/image.h"
+#include "store/layer.h"
+
+#define BLOCK ((uint64_t)MANIFEST_BLOCK_SIZE)
+#define STEP_S 120
+
+static void
+check(int r, const struct err *err)
+{
+    if (r < 0)
+        fail_msg("%s (%s)", err->msg, err->code);
+}
+
+/* The hub's own handlers; its table asks the catalog for tokens, the job's token is
+ * checked by the handlers themselves. */
+static const struct http_route routes[] = {
+    {"PUT", "/internal/v1/jobs/{job_id}/disks/{key}/manifest", "job", HTTP_BODY_STREAM, 0,
+     api_manifest_put, api_manifest_body},
+    {"GET", "/internal/v1/jobs/{job_id}/disks/{key}/parent-manifest", "job",
+     HTTP_BODY_NONE, 0, api_parent_manifest_get, NULL},
+    {.method = NULL},
+};
+
+static int
+authorize(void *app, const char *token, const char *scope, struct http_call *call,
+          struct err *err)
+{
+    (void)app;
+    (void)scope;
+    (void)call;
+    return token ? 0 : err_set(err, ERR_AUTH, NULL, "no token");
+}
+
+void
+incr_init(struct incr *w)
+{
+    struct http_server_options o = {.listen = "127.0.0.1:0",
+                                    .routes = routes,
+                                    .app = &w->api,
+                                    .authorize = authorize};
+    char path[RIG_TEXT], catalog[RIG_TEXT];
+    struct err err = ERR_INIT;
+
+    *w = (struct incr){.audit_samples = 1024,
+                       .limits = {.disks_parallel = 2,
+                                  .connections = 2,
+                                  .requests = 4,
+                                  .request_bytes = 4 * MANIFEST_BLOCK_SIZE}};
+    pthread_mutex_init(&w->lock, NULL);
+    rig_init(&w->rig);
+    uuid_make(w->vm_uuid);
+    uuid_make(w->env.hub_uuid);
+    rig_path(&w->rig, "repo", path);
+    check(repo_create(path, &w->repo, &err), &err);
+    check(repo_lock(w->repo, w->env.hub_uuid, 0, &err), &err);
+    rig_path(&w->rig, "catalog.db", catalog);
+    check(catalog_open(catalog, true, &w->env.catalog, &err), &err);
+    rig_path(&w->rig, "jobs", path);
+    check(fs_mkdirs(path, 0700, &err), &err);
+    w->env.live = live_set_new();
+    w->env.run_dir = xstrdup(w->rig.dir);
+    w->env.data_dir = xstrdup(w->rig.dir);
+    w->env.worker_path = xstrdup(getenv("SENDENSE_WORKER"));
+    w->env.deadlines = (struct spec_deadlines){.connect_s = 20, .io_s = 60};
+    assert_non_null(w->env.worker_path);
+    api_init(&w->api, &w->env);
+    check(http_server_start(&o, &w->server, &err), &err);
+    w->url = xasprintf("http://%s", http_server_address(w->server));
+}
+
+void
+incr_done(struct incr *w)
+{
+    http_server_stop(w->server);
+    api_done(&w->api);
+    live_set_free(w->env.live);
+    catalog_close(w->env.catalog);
+    repo_close(w->repo);
+    for (size_t i = 0; i < w->n; i++) {
+        free(w->disks[i].dirty);
+        free(w->disks[i].areas);
+    }
+    free(w->url);
+    free(w->env.run_dir);
+    free(w->env.data_dir);
+    free(w->env.worker_path);
+    rig_done(&w->rig);
+    pthread_mutex_destroy(&w->lock);
+}
+
+/* --- the guest --- */
+
+static void
+raw_path(const struct incr *w, const struct incr_disk *d, char out[RIG_TEXT])
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "%u.raw", d->key);
+    rig_path(&w->rig, name, out);
+}
+
+static void
+copy_path(const struct incr *w, uint32_t key, uint32_t seq, char out[RIG_TEXT])
+{
+    char name[48];
+
+    snprintf(name, sizeof(name), "copy-%u-%u", key, seq);
+    rig_path(&w->rig, name, out);
+}
+
+void
+incr_grow(struct incr *w, struct incr_disk *d, uint64_t size)
+{
+    char path[RIG_TEXT];
+    uint64_t blocks = manifest_blocks(size);
+
+    raw_path(w, d, path);
+    assert_int_equal(truncate(path, (off_t)size), 0);
+    d->dirty = xreallocarray(d->dirty, blocks, sizeof(*d->dirty));
+    for (uint64_t b = d->blocks; b < blocks; b++)
+        d->dirty[b] = false;
+    d->blocks = blocks;
+    d->size = size;
+}
+
+struct incr_disk *
+incr_add_disk(struct incr *w, uint32_t key, uint64_t size)
+{
+    struct incr_disk *d = &w->disks[w->n++];
+    char path[RIG_TEXT];
+    struct err err = ERR_INIT;
+    CLEANUP_FD int fd = -1;
+
+    assert_true(w->n <= INCR_DISKS);
+    *d = (struct incr_disk){.key = key, .read = READ_ALL, .reason = REASON_NO_PARENT};
+    uuid_make(d->uuid);
+    raw_path(w, d, path);
+    fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0)
+        err_errno(&err, errno, NULL, "%s", path);
+    check(err.class, &err);
+    incr_grow(w, d, size);
+    return d;
+}
+
+void
+incr_write(struct incr *w, struct incr_disk *d, uint64_t off, uint64_t n, unsigned seed,
+           bool punch)
+{
+    CLEANUP_FREE unsigned char *p = calloc(1, (size_t)n);
+    char path[RIG_TEXT];
+    struct err err = ERR_INIT;
+    CLEANUP_FD int fd = -1;
+
+    assert_true(n > 0 && off + n <= d->size);
+    raw_path(w, d, path);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    for (uint64_t i = 0; seed && i < n; i++)
+        p[i] = (unsigned char)(rand_r(&seed) >> 7);
+    if (punch && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
+                           (off_t)n) == 0)
+        p[0] = 0;
+    else
+        check(fs_pwrite_full(fd, p, (size_t)n, off, &err), &err);
+    for (uint64_t b = off / BLOCK; b <= (off + n - 1) / BLOCK; b++)
+        d->dirty[b] = true;
+}
+
+/* --- one backup --- */
+
+struct run {
+    struct incr *w;
+    char job_id[UUID_STR_SIZE], token[TOKEN_STR_SIZE];
+    struct live_job *live;
+    struct manifest_in *manifests;
+    struct export *export[INCR_DISKS];
+    struct rig_server source[INCR_DISKS];
+    struct chain below[INCR_DISKS];
+    struct job_spec spec;
+    struct point point;
+    bool ended, ok;
+};
+
+static struct incr_disk *
+find(struct incr *w, uint32_t key)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->disks[i].key == key)
+            return &w->disks[i];
+    fail_msg("an event about disk %u", key);
+    return NULL;
+}
+
+static void
+on_event(void *arg, struct job_event *ev)
+{
+    struct run *r = arg;
+    struct incr_disk *d = ev->has_disk ? find(r->w, ev->disk) : NULL;
+    LOCK_SCOPE(&r->w->lock);
+
+    switch (ev->type) {
+    case EVENT_READ_MODE:
+        d->told_mode = ev->mode;
+        d->told_reason = ev->reason;
+        break;
+    case EVENT_AUDIT:
+        d->sampled += ev->sampled;
+        d->bad += ev->bad;
+        break;
+    case EVENT_WARNING:
+        d->warnings++;
+        snprintf(d->warning, sizeof(d->warning), "%s", ev->code);
+        break;
+    case EVENT_DISK_DONE:
+        d->bytes = ev->bytes;
+        d->records = ev->records;
+        break;
+    case EVENT_RESULT:
+        r->ended = true;
+        r->ok = ev->status == RESULT_OK;
+        if (!r->ok)
+            result_to_err(ev, &r->w->err);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+serve_source(struct run *r, size_t i)
+{
+    struct incr *w = r->w;
+    static unsigned serial; /* a name is used once: its pid file says that it listens */
+    char name[48], path[RIG_TEXT];
+    const char *args[24];
+    unsigned n = 0;
+
+    raw_path(w, &w->disks[i], path);
+    snprintf(name, sizeof(name), "src-%u", ++serial);
+    for (; w->filters && w->filters[n]; n++)
+        args[n] = w->filters[n];
+    args[n++] = "-r";
+    args[n++] = "file";
+    args[n++] = path;
+    args[n] = NULL;
+    rig_nbdkit(&w->rig, name, args, &r->source[i]);
+}
+
+static void
+make_layer(struct run *r, size_t i)
+{
+    struct incr *w = r->w;
+    struct incr_disk *d = &w->disks[i];
+    struct point_disk *p = &r->point.disks[i];
+    bool on_parent = d->read != READ_ALL;
+    struct repo_layer_spec l = {.locator = p->locator,
+                                .parent = on_parent ? d->tip : NULL,
+                                .size_bytes = d->size};
+    struct manifest_header h = {.disk_size = d->size};
+    CLEANUP_FREE char *name = NULL;
+    char path[REPO_PATH_SIZE];
+    struct err err = ERR_INIT;
+
+    p->key = d->key;
+    p->index = (uint32_t)i;
+    p->size_bytes = d->size;
+    snprintf(p->disk_uuid, UUID_STR_SIZE, "%s", d->uuid);
+    naming_locator_build(w->vm_uuid, d->uuid, w->seq + 1, p->locator);
+    uuid_make(p->layer_id);
+    if (on_parent)
+        snprintf(p->parent_layer_id, UUID_STR_SIZE, "%s", d->tip_layer_id);
+    manifest_id_from_str(p->layer_id, h.layer_id);
+    manifest_id_from_str(p->parent_layer_id, h.parent_layer_id);
+    manifest_id_from_str(p->disk_uuid, h.disk_uuid);
+    check(layer_create(w->repo, &l, &err), &err);
+    name = xasprintf("%s.manifest", p->locator);
+    check(repo_path(w->repo, name, path, &err), &err);
+    check(manifest_in_add(r->manifests, d->key, path, &h, &err), &err);
+    check(chain_load_below(w->repo, p->locator, &r->below[i], &err), &err);
+    if (on_parent) {
+        struct chain c = {.n = 0};
+
+        check(chain_load_below(w->repo, p->locator, &c, &err), &err);
+        check(manifest_in_set_parent(r->manifests, d->key, &c, &err), &err);
+    }
+}
+
+static void
+open_target(struct run *r, size_t i)
+{
+    struct incr *w = r->w;
+    char name[NAMING_EXPORT_SIZE], description[NAMING_DESCRIPTION_SIZE], sock[RIG_TEXT];
+    struct export_spec e = {.name = name,
+                            .description = description,
+                            .socket = sock,
+                            .size_bytes = w->disks[i].size};
+    struct job_spec_disk *s = &r->spec.disks[i];
+    const struct point_disk *p = &r->point.disks[i];
+    struct err err = ERR_INIT;
+
+    naming_export_make(name);
+    naming_description(r->job_id, w->disks[i].key, description);
+    rig_path(&w->rig, name, sock);
+    check(layer_export_rw(w->repo, p->locator, &e, &r->export[i], &err), &err);
+    *s = (struct job_spec_disk){.key = p->key,
+                                .size_bytes = p->size_bytes,
+                                .source_url = xstrdup(r->source[i].uri),
+                                .target = xstrdup(export_uri(r->export[i])),
+                                .target_description = xstrdup(description),
+                                .read = w->disks[i].read,
+                                .reason = w->disks[i].reason};
+    memcpy(s->disk_uuid, p->disk_uuid, UUID_STR_SIZE);
+    memcpy(s->layer_id, p->layer_id, UUID_STR_SIZE);
+    memcpy(s->parent_layer_id, p->parent_layer_id, UUID_STR_SIZE);
+}
+
+static void
+set_up(struct run *r, struct incr *w)
+{
+    struct live_disk live[INCR_DISKS];
+    char hash[TOKEN_HASH_SIZE];
+    struct err err = ERR_INIT;
+
+    *r = (struct run){.w = w};
+    uuid_make(r->job_id);
+    token_make(r->token);
+    token_hash(r->token, hash);
+    r->manifests = manifest_in_new(hash);
+    r->point.disks = xcalloc(w->n, sizeof(*r->point.disks));
+    r->point.n_disks = w->n;
+    r->spec = (struct job_spec){.attempt = 1,
+                                .vm_ref = xstrdup(""),
+                                .vm_name = xstrdup("vm"),
+                                .source_type = xstrdup("nbd"),
+                                .n_disks = w->n,
+                                .disks = xcalloc(w->n, sizeof(*r->spec.disks)),
+                                .limits = w->limits,
+                                .audit_samples = w->audit_samples,
+                                .audit_seed = w->seq + 1,
+                                .hub_url = xstrdup(w->url),
+                                .job_token = secret_new(r->token, strlen(r->token)),
+                                .deadlines = w->env.deadlines};
+    memcpy(r->spec.job_id, r->job_id, UUID_STR_SIZE);
+    memcpy(r->spec.vm_instance_uuid, w->vm_uuid, UUID_STR_SIZE);
+    for (size_t i = 0; i < w->n; i++) {
+        struct incr_disk *d = &w->disks[i];
+
+        d->sampled = d->bad = d->warnings = 0;
+        d->warning[0] = '\0';
+        live[i] = (struct live_disk){.key = d->key, .size_bytes = d->size};
+        serve_source(r, i);
+        make_layer(r, i);
+        open_target(r, i);
+    }
+    check(live_start(w->env.live, LIVE_BACKUP, r->job_id, live, w->n, &r->live, &err),
+          &err);
+    live_set_manifests(r->live, r->manifests);
+}
+
+/* Closes what writes; the files stay. */
+static void
+close_all(struct run *r)
+{
+    struct err err = ERR_INIT;
+
+    live_set_manifests(r->live, NULL);
+    for (size_t i = 0; i < r->w->n; i++) {
+        check(export_stop(r->export[i], NULL, &err), &err);
+        export_free(r->export[i]);
+        rig_stop(&r->source[i]);
+    }
+}
+
+static void
+tear_down(struct run *r)
+{
+    live_end(r->live);
+    manifest_in_free(r->manifests);
+    for (size_t i = 0; i < r->w->n; i++)
+        chain_done(&r->below[i]);
+    job_spec_done(&r->spec);
+    point_done(&r->point);
+}
+
+/* --- the two ways to copy --- */
+
+static void
+copy_here(struct run *r)
+{
+    struct incr *w = r->w;
+    CLEANUP_COPY_STOP struct copy_stop *stop = NULL;
+    struct copy_changes changes[INCR_DISKS];
+    struct copy_opts o = {
+        .spec = &r->spec, .changes = changes, .event = on_event, .event_arg = r};
+    uint64_t page_ends[INCR_DISKS][2];
+    struct err err = ERR_INIT;
+
+    for (size_t i = 0; i < w->n; i++) {
+        const struct incr_disk *d = &w->disks[i];
+
+        if (d->read != READ_CHANGED)
+            continue;
+        page_ends[i][0] = d->n_areas ? d->areas[d->n_areas / 2].off : 0;
+        page_ends[i][1] = d->size;
+        changes[o.n_changes++] = (struct copy_changes){.key = d->key,
+                                                       .areas = d->areas,
+                                                       .n = d->n_areas,
+                                                       .page_ends = page_ends[i],
+                                                       .n_page_ends = 2};
+    }
+    check(copy_stop_new(&stop, &err), &err);
+    o.stop = stop;
+    r->ended = true;
+    r->ok = copy_run(&o, &w->err) == 0;
+    if (!r->ok)
+        copy_stop_get(stop, NULL, &w->err);
+}
+
+static void
+copy_by_client(struct run *r)
+{
+    const char *argv[] = {getenv("SENDENSE_CLIENT"), "--log-level", "error", NULL};
+    struct child_spec cs = {
+        .argv = argv, .in = CHILD_PIPE, .out = CHILD_PIPE, .err = CHILD_INHERIT};
+    CLEANUP_JSON json_t *j = job_spec_encode(&r->spec);
+    CLEANUP_FREE char *text = json_line(j);
+    CLEANUP_FREE char *line = xasprintf("%s\n", text);
+    CLEANUP_CHILD struct child *child = NULL;
+    struct line_reader lines;
+    struct event_stream stream;
+    struct child_exit how;
+    struct err err = ERR_INIT;
+    bool open = true;
+
+    assert_non_null(argv[0]);
+    line_reader_init(&lines, EVENT_LINE_MAX);
+    event_stream_init(&stream, r->job_id, 1, 0, false);
+    check(child_spawn(&cs, &child, &err), &err);
+    check(fs_write_full(child_stdin_fd(child), line, strlen(line), &err), &err);
+    while (open) {
+        struct pollfd p = {.fd = child_stdout_fd(child), .events = POLLIN};
+        char *got;
+        size_t n;
+
+        while (line_reader_next(&lines, &got, &n, &err) > 0) {
+            CLEANUP_JOB_EVENT struct job_event ev = {0};
+
+            check(event_stream_line(&stream, got, n, &ev, &err), &err);
+            on_event(r, &ev);
+        }
+        assert_int_equal(poll(&p, 1, STEP_S * 1000), 1);
+        open = line_reader_fill(&lines, p.fd, &err) != LINE_FILL_EOF;
+    }
+    check(event_stream_end(&stream, &err), &err);
+    check(child_wait(child, time_mono_ns() + STEP_S * NS_PER_S, &how, &err), &err);
+    assert_false(how.signaled);
+    assert_int_equal(how.value, r->ok ? 0 : 1);
+    line_reader_done(&lines);
+}
+
+/* --- the end --- */
+
+static void
+verify(struct run *r)
+{
+    struct incr *w = r->w;
+    struct verify_disk disks[INCR_DISKS];
+    struct verify_run v = {.env = &w->env,
+                           .job_id = r->job_id,
+                           .attempt = 1,
+                           .task = WORKER_VERIFY,
+                           .repo = w->repo,
+                           .live = r->live,
+                           .log = joblog_open(&w->env, r->job_id),
+                           .disks = disks,
+                           .n = w->n,
+                           .limits = &w->limits};
+    struct err err = ERR_INIT;
+
+    for (size_t i = 0; i < w->n; i++) {
+        struct point_disk *p = &r->point.disks[i];
+
+        disks[i] = (struct verify_disk){.key = p->key,
+                                        .disk_uuid = p->disk_uuid,
+                                        .size_bytes = p->size_bytes,
+                                        .locator = p->locator,
+                                        .layer_id = p->layer_id,
+                                        .below = &r->below[i]};
+        memcpy(disks[i].layer_root, p->layer_root, MANIFEST_HASH_SIZE);
+    }
+    check(verify_run(&v, &err), &err);
+    for (size_t i = 0; i < w->n; i++)
+        memcpy(r->point.disks[i].content_root, disks[i].content_root, MANIFEST_HASH_SIZE);
+    joblog_close(v.log);
+}
+
+static void
+write_point(struct run *r)
+{
+    struct incr *w = r->w;
+    struct point *p = &r->point;
+    CLEANUP_JSON json_t *j = NULL;
+    CLEANUP_FREE char *text = NULL;
+    CLEANUP_FREE char *name = NULL;
+    struct err err = ERR_INIT;
+
+    uuid_make(p->point_id);
+    p->seq = w->seq;
+    p->time_us = p->created_us = p->started_us = p->completed_us = time_utc_us();
+    p->backup_id = xasprintf("backup-%u", w->seq);
+    memcpy(p->job_id, r->job_id, UUID_STR_SIZE);
+    p->type = BACKUP_INCREMENTAL;
+    p->verification = VERIFICATION_VERIFIED;
+    p->readback = READBACK_MEDIA;
+    memcpy(p->vm_uuid, w->vm_uuid, UUID_STR_SIZE);
+    p->vm_name = xstrdup("vm");
+    p->source_type = xstrdup("nbd");
+    for (size_t i = 0; i < w->n; i++) {
+        p->disks[i].read_mode = w->disks[i].told_mode;
+        p->disks[i].reason = w->disks[i].told_reason;
+    }
+    j = point_encode(p);
+    text = json_line(j);
+    name = point_files_name(w->vm_uuid, w->seq);
+    check(repo_put(w->repo, name, text, strlen(text), &err), &err);
+}
+
+static void
+keep_copy(struct incr *w, struct incr_disk *d)
+{
+    char from[RIG_TEXT], to[RIG_TEXT];
+    const char *argv[] = {"cp", "--sparse=always", from, to, NULL};
+    struct err err = ERR_INIT;
+
+    raw_path(w, d, from);
+    copy_path(w, d->key, w->seq, to);
+    check(child_run(argv, NULL, 0, STEP_S * 1000, NULL, &err), &err);
+}
+
+static void
+commit(struct run *r)
+{
+    struct incr *w = r->w;
+    struct err err = ERR_INIT;
+
+    for (size_t i = 0; i < w->n; i++) {
+        struct point_disk *p = &r->point.disks[i];
+
+        check(manifest_in_seal(r->manifests, p->key, p->layer_root, &p->records, &err),
+              &err);
+        assert_int_equal(p->records, w->disks[i].records);
+        check(layer_sync(w->repo, p->locator, &err), &err);
+    }
+    verify(r);
+    w->seq++;
+    write_point(r);
+    for (size_t i = 0; i < w->n; i++) {
+        struct incr_disk *d = &w->disks[i];
+
+        memcpy(d->tip, r->point.disks[i].locator, sizeof(d->tip));
+        memcpy(d->tip_layer_id, r->point.disks[i].layer_id, sizeof(d->tip_layer_id));
+        memset(d->dirty, 0, d->blocks * sizeof(*d->dirty));
+        keep_copy(w, d);
+    }
+}
+
+static void
+remove_files(struct run *r)
+{
+    struct err err = ERR_INIT;
+
+    for (size_t i = 0; i < r->w->n; i++) {
+        CLEANUP_FREE char *name =
+            xasprintf("%s.manifest.part", r->point.disks[i].locator);
+
+        check(repo_remove(r->w->repo, name, true, &err), &err);
+        check(layer_remove(r->w->repo, r->point.disks[i].locator, &err), &err);
+    }
+}
+
+int
+incr_backup(struct incr *w, bool in_process)
+{
+    struct run r;
+    int class = 0;
+
+    err_clear(&w->err);
+    set_up(&r, w);
+    if (in_process)
+        copy_here(&r);
+    else
+        copy_by_client(&r);
+    assert_true(r.ended);
+    close_all(&r);
+    if (r.ok)
+        commit(&r);
+    else
+        class = w->err.class;
+    if (!r.ok)
+        remove_files(&r);
+    tear_down(&r);
+    return class;
+}
+
+void
+incr_backup_ok(struct incr *w, bool in_process)
+{
+    if (incr_backup(w, in_process) < 0)
+        fail_msg("%s (%s)", w->err.msg, w->err.code);
+    for (size_t i = 0; i < w->n; i++) {
+        const struct byte_counters *b = &w->disks[i].bytes;
+
+        assert_int_equal(b->done, w->disks[i].size);
+        assert_int_equal(b->read - b->audit + b->skipped, w->disks[i].size);
+    }
+}
+
+/* --- what is stored --- */
+
+static void
+compare_files(const char *a, const char *b)
+{
+    const char *argv[] = {"cmp", a, b, NULL};
+    struct buf out = BUF_INIT(4096);
+    struct err err = ERR_INIT;
+
+    check(child_run(argv, NULL, 0, STEP_S * 1000, &out, &err), &err);
+    buf_done(&out);
+}
+
+static void
+load_point(struct incr *w, uint32_t seq, struct point *p)
+{
+    CLEANUP_FREE char *name = point_files_name(w->vm_uuid, seq);
+    struct err err = ERR_INIT;
+
+    check(point_files_read(w->repo, name, p, &err), &err);
+}
+
+static void
+fill(struct incr *w, const struct point_disk *p, struct chain *below,
+     struct verify_disk *d)
+{
+    struct err err = ERR_INIT;
+
+    check(chain_load_below(w->repo, p->locator, below, &err), &err);
+    *d = (struct verify_disk){.key = p->key,
+                              .disk_uuid = p->disk_uuid,
+                              .size_bytes = p->size_bytes,
+                              .locator = p->locator,
+                              .layer_id = p->layer_id,
+                              .below = below,
+                              .has_content_root = true};
+    memcpy(d->layer_root, p->layer_root, MANIFEST_HASH_SIZE);
+    memcpy(d->content_root, p->content_root, MANIFEST_HASH_SIZE);
+}
+
+/* Runs a task of the worker over disks that are filled in. */
+static int
+run_worker(struct incr *w, enum worker_task task, struct verify_disk *disks, size_t n,
+           bool chains, struct err *err)
+{
+    char job_id[UUID_STR_SIZE];
+    struct live_disk live[INCR_DISKS];
+    struct verify_run v = {.env = &w->env,
+                           .job_id = job_id,
+                           .attempt = 1,
+                           .task = task,
+                           .repo = w->repo,
+                           .disks = disks,
+                           .n = n,
+                           .limits = &w->limits};
+    int r;
+
+    uuid_make(job_id);
+    for (size_t i = 0; i < n; i++)
+        live[i] =
+            (struct live_disk){.key = disks[i].key, .size_bytes = disks[i].size_bytes};
+    check(live_start(w->env.live, LIVE_VERIFY, job_id, live, n, &v.live, err), err);
+    v.log = joblog_open(&w->env, job_id);
+    r = chains ? verify_run_chains(&v, err) : verify_run(&v, err);
+    joblog_close(v.log);
+    live_end(v.live);
+    return r;
+}
+
+static void
+restore_by_worker(struct incr *w, const struct point_disk *p, const char *to)
+{
+    char sock[RIG_TEXT], name[NAMING_EXPORT_SIZE];
+    struct export_spec e = {.path = to,
+                            .format = "raw",
+                            .name = name,
+                            .socket = sock,
+                            .size_bytes = naming_round_up_512(p->size_bytes)};
+    CLEANUP_CHAIN struct chain below = {.n = 0};
+    struct verify_disk d;
+    struct export *export = NULL;
+    struct err err = ERR_INIT;
+
+    naming_export_make(name);
+    rig_path(&w->rig, name, sock);
+    check(image_create(to, "raw", p->size_bytes, &err), &err);
+    check(export_start(&e, &export, &err), &err);
+    fill(w, p, &below, &d);
+    d.target = export_uri(export);
+    check(run_worker(w, WORKER_RESTORE, &d, 1, false, &err), &err);
+    check(export_stop(export, NULL, &err), &err);
+    export_free(export);
+    check(image_finish(to, "raw", p->size_bytes, &err), &err);
+}
+
+static void
+restore_by_qemu(struct incr *w, const struct point_disk *p, const char *to)
+{
+    CLEANUP_FREE char *name = xasprintf("%s.qcow2", p->locator);
+    char from[REPO_PATH_SIZE];
+    const char *argv[] = {"qemu-img", "convert", "-f", "qcow2", "-O",
+                          "raw",      from,      to,   NULL};
+    struct err err = ERR_INIT;
+
+    check(repo_path(w->repo, name, from, &err), &err);
+    check(child_run(argv, NULL, 0, STEP_S * 1000, NULL, &err), &err);
+    check(image_finish(to, "raw", p->size_bytes, &err), &err);
+}
+
+void
+incr_check_restore(struct incr *w, uint32_t seq, size_t i)
+{
+    CLEANUP_POINT struct point p = {.seq = 0};
+    char want[RIG_TEXT], got[RIG_TEXT];
+
+    load_point(w, seq, &p);
+    copy_path(w, p.disks[i].key, seq, want);
+    rig_path(&w->rig, "restored", got);
+    restore_by_worker(w, &p.disks[i], got);
+    compare_files(want, got);
+    unlink(got);
+    restore_by_qemu(w, &p.disks[i], got);
+    compare_files(want, got);
+    unlink(got);
+}
+
+int
+incr_verify(struct incr *w, bool chains, struct err *err)
+{
+    CLEANUP_POINT struct point p = {.seq = 0};
+    struct verify_disk disks[INCR_DISKS];
+    struct chain below[INCR_DISKS] = {{.n = 0}};
+    int r;
+
+    load_point(w, w->seq, &p);
+    for (size_t i = 0; i < p.n_disks; i++)
+        fill(w, &p.disks[i], &below[i], &disks[i]);
+    r = run_worker(w, WORKER_VERIFY, disks, p.n_disks, chains, err);
+    for (size_t i = 0; i < p.n_disks; i++)
+        chain_done(&below[i]);
+    return r;
+}
+
+void
+incr_check_chains(struct incr *w)
+{
+    struct err err = ERR_INIT;
+
+    check(incr_verify(w, true, &err), &err);
+}
+
+void
+incr_damage(struct incr *w, const char *locator, uint64_t off)
+{
+    CLEANUP_FREE char *name = xasprintf("%s.qcow2", locator);
+    CLEANUP_FREE char *command =
+        xasprintf("write -P 0x77 %llu 512", (unsigned long long)off);
+    char path[REPO_PATH_SIZE];
+    const char *argv[] = {"qemu-io", "-f", "qcow2", "-c", command, path, NULL};
+    struct err err = ERR_INIT;
+
+    check(repo_path(w->repo, name, path, &err), &err);
+    check(child_run(argv, NULL, 0, STEP_S * 1000, NULL, &err), &err);
+}
