@@ -43,8 +43,8 @@ struct source_servers {
 /* One thread reads what all servers say. */
 int source_words_start(struct source_servers *s, struct err *err);
 void source_words_stop(struct source_servers *s); /* harmless when it does not run */
-/* The last lines, joined by " / "; waits up to 1 s for the last words of a server that
- * has ended.  Caller frees; NULL when nothing was said. */
+/* The last lines, joined by " / "; waits up to 1 s for the first of them, or for the last
+ * of a server that has ended.  Caller frees; NULL when nothing was said. */
 char *source_words_get(struct source_servers *s, struct source_server *v);
 
 #endif

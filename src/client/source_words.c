@@ -23,6 +23,7 @@ keep_line(struct source_servers *s, struct source_server *v, const char *line)
 
     snprintf(v->words[v->n_words % SOURCE_WORDS_LINES], SOURCE_WORDS_MAX + 1, "%s", line);
     v->n_words++;
+    pthread_cond_broadcast(&s->changed);
 }
 
 static void
@@ -130,7 +131,8 @@ source_words_get(struct source_servers *s, struct source_server *v)
     char *text = NULL;
     LOCK_SCOPE(&s->lock);
 
-    while (is_dead(v) && !v->ended)
+    /* The error is known here sooner than the words about it. */
+    while (!v->ended && (is_dead(v) || v->n_words == 0))
         if (pthread_cond_timedwait(&s->changed, &s->lock, &ts) == ETIMEDOUT)
             break;
     for (unsigned i = v->n_words > SOURCE_WORDS_LINES ? v->n_words - SOURCE_WORDS_LINES

@@ -199,3 +199,9 @@ nothing_left() { # VM [SNAPSHOTS OF OTHERS]
     expect 'source servers' '' "$(pgrep -f "nbdkit .*$work/tmp" | paste -sd ' ')"
     expect 'folders of sources' '' "$(find "$work/tmp" -name 'sendense-source-*' | paste -sd ' ')"
 }
+
+nothing_left_within() { # SECONDS VM [SNAPSHOTS OF OTHERS]
+    until_true "$1" no_lease || problem "lease left: $(leases)"
+    shift
+    nothing_left "$@"
+}

@@ -155,10 +155,11 @@ func (s *spec) complete() error {
 		if v.Moref == "" {
 			v.Moref = fmt.Sprintf("vm-%d", 101+i)
 		}
-		if v.Name == "" || names[v.Name] || morefs[v.Moref] {
-			return fmt.Errorf("vm %d: name and moref must be there and be unique", i)
+		place := v.Folder + "\x00" + v.Name
+		if v.Name == "" || names[place] || morefs[v.Moref] {
+			return fmt.Errorf("vm %d: a VM needs a name that is unique in its folder, and a moref of its own", i)
 		}
-		names[v.Name], morefs[v.Moref] = true, true
+		names[place], morefs[v.Moref] = true, true
 		if err := v.complete(s); err != nil {
 			return fmt.Errorf("vm '%s': %w", v.Name, err)
 		}

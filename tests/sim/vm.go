@@ -94,6 +94,20 @@ func (vm *VM) layoutFiles() []types.VirtualMachineFileLayoutExFileInfo {
 	return files
 }
 
+// storage is what the VM takes, as of the last change of its configuration: a vCenter is late with it, too.
+func (vm *VM) storage() *types.VirtualMachineStorageSummary {
+	var committed, uncommitted int64
+	for _, d := range vm.disks {
+		used := d.Size
+		if *d.Thin {
+			used = d.volume.stored(d.Size)
+		}
+		committed += used
+		uncommitted += d.Size - used
+	}
+	return &types.VirtualMachineStorageSummary{Committed: committed, Uncommitted: uncommitted, Unshared: committed, Timestamp: time.Now().UTC()}
+}
+
 // vmx is a short form of the configuration file, as far as a reader of it may care.
 func (vm *VM) vmx() string {
 	text := ".encoding = \"UTF-8\"\nconfig.version = \"8\"\nvirtualHW.version = \"19\"\n"
@@ -148,6 +162,7 @@ func (vm *VM) refresh() {
 	vm.Summary.Vm, vm.Summary.Runtime = &vm.Self, runtime
 	vm.Summary.Config = types.VirtualMachineConfigSummary{Name: vm.Name, Template: config.Template, VmPathName: config.Files.VmPathName,
 		Uuid: config.Uuid, InstanceUuid: config.InstanceUuid, GuestId: config.GuestId, NumVirtualDisks: int32(len(vm.disks))}
+	vm.Summary.Storage = vm.storage()
 	vm.Snapshot, vm.RootSnapshot = nil, nil
 	if len(vm.snapshots) > 0 {
 		info := &types.VirtualMachineSnapshotInfo{RootSnapshotList: vm.tree(nil)}

@@ -275,3 +275,19 @@ func (v *volume) allocated() ([]extent, error) {
 	v.scanned = true
 	return v.used, nil
 }
+
+// stored is what a thin disk takes on its datastore: the used part of the base and all grains of the chain.
+func (v *volume) stored(size int64) int64 {
+	used, err := v.allocated()
+	if err != nil {
+		return size
+	}
+	total := int64(len(v.grains)) * grainBytes
+	for _, e := range used {
+		total += e.end - e.start
+	}
+	if total > size {
+		return size
+	}
+	return total
+}

@@ -222,9 +222,10 @@ func (w *world) renameDatastore(ds *simulator.Datastore, name, value string) {
 	}
 }
 
+// find looks for a VM by its name or its moref: two folders may hold VMs of one name.
 func (w *world) find(name string) *VM {
 	for _, vm := range w.vms {
-		if vm.spec.Name == name {
+		if vm.spec.Name == name || vm.spec.Moref == name {
 			return vm
 		}
 	}
