@@ -53,7 +53,7 @@ read_request(struct http_call *call, struct backup_request *req, struct err *err
     req->vm_name = jopt_str(&r, "vm_name", NULL);
     req->vm_id = jopt_str(&r, "vm_id", NULL);
     req->repository_id = jopt_str(&r, "repository_id", DEFAULT_REPOSITORY);
-    type = jopt_str(&r, "backup_type", "full");
+    type = jopt_str(&r, "backup_type", backup_wish_to_str(WISH_AUTO));
     quiesce = jopt_str(&r, "quiesce", quiesce_to_str(QUIESCE_TRY));
     limits = jopt_obj(&r, "limits");
     if (jreader_end(&r) < 0)
@@ -61,11 +61,9 @@ read_request(struct http_call *call, struct backup_request *req, struct err *err
     if (!req->vm_name && !req->vm_id)
         return err_set(err, ERR_INVALID, "invalid_field",
                        "say which VM: vm_name or vm_id is missing");
-    if (strcmp(type, "full") != 0)
-        return err_set(
-            err, ERR_INVALID, "unsupported_backup_type",
-            "backup_type '%.40s' is not supported: this version makes 'full' backups",
-            type);
+    if (backup_wish_from_str(type, &req->wish) < 0)
+        return err_set(err, ERR_INVALID, "unsupported_backup_type",
+                       "backup_type must be 'auto', 'full' or 'incremental'");
     if (quiesce_from_str(quiesce, &req->quiesce) < 0)
         return err_set(err, ERR_INVALID, "invalid_field",
                        "quiesce must be 'try', 'require' or 'off'");

@@ -10,7 +10,7 @@
     "records, change_id, nbd_port, nbd_export_name, qemu_nbd_pid, state, "               \
     "error_message, "                                                                    \
     "bytes_read, bytes_sent, bytes_zero, bytes_skipped, bytes_audit, bytes_stored, "     \
-    "checkpoint, source_uuid"
+    "checkpoint, source_uuid, datastore, audit_sampled, audit_bad"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_backup_disk, TEXT, job_id),
@@ -43,6 +43,9 @@ static const struct row_field fields[] = {
     ROW_FIELD_AS("bytes_stored", cat_backup_disk, U64, bytes.stored),
     ROW_FIELD(cat_backup_disk, I64, checkpoint),
     ROW_FIELD(cat_backup_disk, TEXT, source_uuid),
+    ROW_FIELD(cat_backup_disk, TEXT, datastore),
+    ROW_FIELD(cat_backup_disk, INDEX, audit_sampled),
+    ROW_FIELD(cat_backup_disk, INDEX, audit_bad),
 };
 const struct row_map cat_backup_disk_map = ROW_MAP(cat_backup_disk, fields);
 
@@ -60,7 +63,7 @@ backup_disk_insert(struct catalog *c, const struct cat_backup_disk *d, struct er
     if (stmt_open(&s, c,
                   "INSERT INTO backup_disks (" COLUMNS
                   ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                   err) < 0)
         return err->class;
     row_bind(&s, &cat_backup_disk_map, d);
@@ -212,4 +215,71 @@ cat_backup_disk_by_layer(struct catalog *c, const char *layer_id,
         return err->class;
     bind_text(&s, layer_id);
     return row_read_one(&s, &cat_backup_disk_map, ret, "layer_not_found", "layer");
+}
+
+int
+cat_backup_disk_set_audit(struct catalog *c, struct cat_disk_ref d, int64_t sampled,
+                          int64_t bad, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE backup_disks SET audit_sampled = ?, "
+                  "audit_bad = COALESCE(audit_bad, 0) + ? "
+                  "WHERE job_id = ? AND disk_index = ?",
+                  err) < 0)
+        return err->class;
+    bind_i64(&s, sampled);
+    bind_i64(&s, bad);
+    return exec_disk(&s, d);
+}
+
+int
+cat_backup_disk_tip(struct catalog *c, const char *disk_uuid, const char *repository_id,
+                    struct cat_backup_disk *ret, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "SELECT " COLUMNS " FROM backup_disks WHERE disk_uuid = ? AND job_id = "
+                  "(SELECT b.job_id FROM backup_jobs b JOIN backup_disks d "
+                  "ON d.job_id = b.job_id WHERE d.disk_uuid = ? AND "
+                  "b.repository_id = ? AND b.state = 'completed' "
+                  "ORDER BY b.seq DESC LIMIT 1)",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, disk_uuid);
+    bind_text(&s, disk_uuid);
+    bind_text(&s, repository_id);
+    return row_read_one(&s, &cat_backup_disk_map, ret, "layer_not_found", "layer");
+}
+
+int
+cat_backup_disk_chain(struct catalog *c, const char *layer_id, struct cat_chain *ret,
+                      struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+    int rc;
+
+    /* The depth ends a chain that bites its own tail. */
+    if (stmt_open(&s, c,
+                  "WITH RECURSIVE below (layer_id, parent_layer_id, bytes_stored, depth) "
+                  "AS (SELECT layer_id, parent_layer_id, bytes_stored, 1 "
+                  "FROM backup_disks WHERE layer_id = ? "
+                  "UNION ALL SELECT d.layer_id, d.parent_layer_id, d.bytes_stored, "
+                  "below.depth + 1 FROM backup_disks d JOIN below "
+                  "ON d.layer_id = below.parent_layer_id WHERE below.depth < 4096) "
+                  "SELECT COUNT(*), COALESCE(SUM(bytes_stored), 0), "
+                  "COALESCE(SUM(CASE WHEN parent_layer_id IS NULL THEN 1 ELSE 0 END), 0) "
+                  "FROM below",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, layer_id);
+    rc = stmt_row(&s);
+    if (rc < 0)
+        return rc;
+    *ret = (struct cat_chain){.layers = stmt_col_i64(&s, 0),
+                              .bytes_stored = (uint64_t)stmt_col_i64(&s, 1),
+                              .whole = stmt_col_i64(&s, 2) == 1};
+    return 0;
 }

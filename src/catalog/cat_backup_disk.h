@@ -35,6 +35,9 @@ struct cat_backup_disk {
     struct cat_disk_bytes bytes;
     int64_t checkpoint;
     const char *source_uuid; /* of the platform; NULL = none */
+    const char *datastore;   /* where the disk was then; NULL = unknown */
+    int64_t audit_sampled;   /* by the last audit; -1 = none was made, or unknown */
+    int64_t audit_bad;       /* found by all audits; -1 the same */
 };
 
 void cat_backup_disk_done(struct cat_backup_disk *d);
@@ -75,6 +78,25 @@ struct cat_disk_result {
 };
 int cat_backup_disk_set_result(struct catalog *c, struct cat_disk_ref d,
                                const struct cat_disk_result *r, struct err *err);
+
+/* One more audit: the last @sampled counts, @bad is added up. */
+int cat_backup_disk_set_audit(struct catalog *c, struct cat_disk_ref d, int64_t sampled,
+                              int64_t bad, struct err *err);
+
+/* The tip of a disk's chain: its row in the newest completed backup of this repository
+ * that has the disk.  ERR_NOT_FOUND "layer_not_found". */
+int cat_backup_disk_tip(struct catalog *c, const char *disk_uuid,
+                        const char *repository_id, struct cat_backup_disk *ret,
+                        struct err *err);
+
+/* A layer and all below it, as far as they are known. */
+struct cat_chain {
+    int64_t layers; /* 0 = the layer is unknown */
+    uint64_t bytes_stored;
+    bool whole; /* down to a full */
+};
+int cat_backup_disk_chain(struct catalog *c, const char *layer_id, struct cat_chain *ret,
+                          struct err *err);
 
 /* The disk of a *completed* backup whose layer is @layer_id.  ERR_NOT_FOUND
  * "layer_not_found". */

@@ -153,7 +153,9 @@ make_request(struct cli *c, json_t *body, struct err *err)
     if (r < 0)
         return r;
     json_object_set_new(body, "vm_id", json_string(vm));
-    json_object_set_new(body, "backup_type", json_string("full"));
+    json_object_set_new(body, "backup_type",
+                        json_string(c->args.value[OPT_TYPE] ? c->args.value[OPT_TYPE]
+                                                            : "auto"));
     if (repo)
         json_object_set_new(body, "repository_id", json_string(repo));
     if (c->args.value[OPT_QUIESCE])

@@ -47,6 +47,11 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_QUIESCE] = {"quiesce", .arg = "WORD", .choices = "try require off",
                      .help = "whether the guest must write its data first: try, require "
                              "(else the backup fails) or off; default try"},
+    [OPT_TYPE] = {"type", .arg = "WORD", .choices = "auto full incremental",
+                  .help = "what is kept: auto (of each disk what changed, where there is "
+                          "a backup to stand on), full, or incremental (fails where no "
+                          "disk has one); default auto"},
+    [OPT_CHAIN] = {"chain", .help = "every layer of every disk, down to the fulls"},
     [OPT_REPO] = {"repo", .arg = "REPO", .help = "name or id of the repository"},
     [OPT_RATE] = {"rate", .arg = "BYTES",
                   .help = "at most so many bytes per second; K, M, G are powers of 1024"},
@@ -144,8 +149,8 @@ const struct cli_cmd cli_commands[] = {
      "VM is a name or an id; --vm-id decides where several VMs share a name.\n"
      "Without --wait the command ends once the hub has started the job.",
      NULL,
-     BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_RATE) | BIT(OPT_QUIESCE) | BIT(OPT_WAIT) |
-         BIT(OPT_TIMEOUT),
+     BIT(OPT_VM_ID) | BIT(OPT_TYPE) | BIT(OPT_REPO) | BIT(OPT_RATE) | BIT(OPT_QUIESCE) |
+         BIT(OPT_WAIT) | BIT(OPT_TIMEOUT),
      true, cmd_backup_run},
     {"backup", "ls", "", 0, 0, "list backups, newest first", NULL, NULL,
      BIT(OPT_VM) | BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_STATUS), true, cmd_backup_ls},

@@ -34,6 +34,8 @@ enum cli_opt_id {
     OPT_CA_FILE,
     OPT_ALL,
     OPT_QUIESCE,
+    OPT_TYPE,
+    OPT_CHAIN,
     OPT_REPO,
     OPT_RATE,
     OPT_WAIT,

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "client/areas.h"
+#include "client/vsphere_changes.h"
 #include "client/vsphere_disks.h"
 #include "vim/source.h"
 
@@ -22,20 +23,24 @@ on_area(void *arg, uint64_t offset, uint64_t length, struct err *err)
     return 0;
 }
 
-/* What is in use, or null.  Only an audited hint: see copy/audit.c. */
+/* What is in use, or null: all.  Only an audited hint: see copy/audit.c.  A disk of which
+ * only changed areas are read needs none, and every block beside them must be given as it
+ * is when the audit asks. */
 static int
-allocated(struct vsphere_job *job, const struct vim_disk *disk, json_t **ret,
-          struct err *err)
+allocated(struct vsphere_job *job, const struct job_spec_disk *plan,
+          const struct vim_disk *disk, json_t **ret, struct err *err)
 {
     CLEANUP_AREAS struct areas a;
     struct err why = ERR_INIT;
 
     *ret = json_null();
     areas_init(&a, disk->capacity_bytes, AREAS_MAX);
+    if (plan->read == READ_CHANGED || !vsphere_tracking_usable(plan))
+        return 0;
     if (!disk->change_id[0]) /* changes are not tracked: the server would guess */
         return 0;
     if (vim_changed_areas(job->vc.session, &job->vm.item.ref, &job->snapshot, disk,
-                          ALL_IN_USE, on_area, &a, &why) == 0) {
+                          ALL_IN_USE, on_area, NULL, &a, &why) == 0) {
         *ret = areas_encode(&a);
         return 0;
     }
@@ -75,7 +80,7 @@ describe(struct vsphere_job *job, struct source_disk *d, struct err *err)
     if (vim_disk_layout(job->vc.session, job->vm.datacenter, disk, &job->vc.trust,
                         job->spec->vsphere->connections, &layout, err) < 0)
         return err_prefix(err, "disk %u", d->key);
-    if (allocated(job, disk, &map, err) < 0)
+    if (allocated(job, job_spec_find(job->spec, d->key), disk, &map, err) < 0)
         return err_prefix(err, "disk %u", d->key);
     json_object_set_new(layout, "allocated", map);
     return put_in_memory(layout, &d->layout_fd, err);

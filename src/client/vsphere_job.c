@@ -7,11 +7,11 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "client/vsphere_changes.h"
 #include "client/vsphere_disks.h"
 #include "client/vsphere_job.h"
 #include "client/vsphere_prepare.h"
 #include "client/vsphere_snapshot.h"
-#include "copy/copy.h"
 #include "copy/session.h"
 
 void
@@ -90,14 +90,16 @@ explain(struct vsphere_job *job, struct err *err)
 static int
 work(struct vsphere_job *job, struct err *err)
 {
-    const struct copy_opts opts = {.spec = job->spec,
-                                   .stop = job->control->stop,
-                                   .event = output_emit,
-                                   .event_arg = job->control->output};
+    struct copy_opts opts = {.spec = job->spec,
+                             .stop = job->control->stop,
+                             .event = output_emit,
+                             .event_arg = job->control->output};
 
     if (vsphere_prepare(job, err) < 0 || vsphere_snapshot_make(job, err) < 0 ||
-        serve(job, err) < 0)
+        vsphere_changes_settle(job, err) < 0 || serve(job, err) < 0)
         return err->class;
+    opts.changes = job->changes;
+    opts.n_changes = job->n_changes;
     if (copy_run(&opts, err) < 0)
         return explain(job, err);
     return 0;
@@ -120,6 +122,7 @@ clean_up(struct vsphere_job *job)
     for (size_t i = 0; i < job->spec->n_disks; i++)
         cleanup_fd(&job->layouts[i].layout_fd);
     free(job->layouts);
+    vsphere_changes_done(job);
 }
 
 int

@@ -7,6 +7,7 @@
 #include "client/source_server.h"
 #include "client/vcenter.h"
 #include "copy/control.h"
+#include "copy/copy.h"
 #include "model/jobspec.h"
 #include "vim/snapshot.h"
 
@@ -18,10 +19,12 @@ struct vsphere_job {
     int box_fd; /* the node's memory for the cookie; < 0 = none */
     struct minder *minder;
     struct vcenter vc;
-    struct vim_vm vm;            /* before the snapshot */
-    bool may_have_snapshot;      /* asked for, and not yet known to be gone */
-    struct moref snapshot;       /* value "" = its making was not seen */
-    struct vim_snapshot content; /* what is backed up: everything is read from here */
+    struct vim_vm vm;             /* before the snapshot */
+    bool may_have_snapshot;       /* asked for, and not yet known to be gone */
+    struct moref snapshot;        /* value "" = its making was not seen */
+    struct vim_snapshot content;  /* what is backed up: everything is read from here */
+    struct copy_changes *changes; /* of the disks that are read as `changed` */
+    size_t n_changes;
     struct source_disk *layouts; /* of each disk of the spec; layout_fd -1 = not yet */
     struct source_servers *servers;
 };

@@ -22,6 +22,7 @@ struct backup_request {
     const char *vm_name; /* this or vm_id; NULL = not given */
     const char *vm_id;
     const char *repository_id;
+    enum backup_wish wish;
     struct spec_limits limits;
     enum quiesce quiesce; /* of a VM of a vCenter */
     const char *requested_by;
@@ -37,7 +38,8 @@ struct backup_refusal {
 /* Checks what can be checked without side effects, makes the job, and waits until its
  * exports are up (or BACKUP_PREPARE_TIMEOUT_S; the job goes on).  ERR_NOT_FOUND
  * "vm_not_found", "repository_not_found"; ERR_EXISTS "vm_ambiguous", "backup_running";
- * ERR_INVALID "vm_without_disks", "vm_is_template", "vm_without_credential"; ERR_IO
+ * ERR_INVALID "vm_without_disks", "vm_is_template", "vm_without_credential",
+ * "incremental_impossible"; ERR_IO
  * "source_unreachable", and those of vsphere_ask(); ERR_UNAVAILABLE
  * "node_unreachable", "repository_unavailable"; ERR_NO_SPACE "repo_full"; a job that
  * failed while it was prepared: its own error, with refusal->backup_id set. */
@@ -48,7 +50,8 @@ int backup_start(struct job_env *env, const struct backup_request *req,
 /* Idempotent.  ERR_NOT_FOUND "backup_not_found", ERR_EXISTS "not_running". */
 int backup_cancel(struct job_env *env, const char *backup_id, struct err *err);
 
-/* Point, manifests, layers, rows.  ERR_EXISTS "backup_running", "has_children". */
+/* Point, manifests, layers, rows.  ERR_EXISTS "backup_running",
+ * "backup_has_children", "backup_in_use". */
 int backup_delete(struct job_env *env, const char *backup_id, const char *actor,
                   struct err *err);
 /* Ends a deletion that a crash cut off.  By recovery; a job that is gone already is fine.

@@ -122,7 +122,8 @@ backup_verify(struct backup_job *b, struct err *err)
                                         .disk_uuid = d->row->disk_uuid,
                                         .size_bytes = d->row->size_bytes,
                                         .locator = d->row->locator,
-                                        .layer_id = d->row->layer_id};
+                                        .layer_id = d->row->layer_id,
+                                        .below = &d->below};
         memcpy(disks[i].layer_root, d->layer_root, sizeof d->layer_root);
         r = cat_backup_disk_set_state(b->env->catalog, ref(b, d), "verifying", NULL, err);
         if (r < 0)
@@ -168,8 +169,21 @@ fill_point_disk(const struct bdisk *d, struct point_disk *p)
     strncpy(p->disk_uuid, d->row->disk_uuid, sizeof p->disk_uuid - 1);
     strncpy(p->locator, d->row->locator, sizeof p->locator - 1);
     strncpy(p->layer_id, d->row->layer_id, sizeof p->layer_id - 1);
+    if (d->row->parent_layer_id)
+        strncpy(p->parent_layer_id, d->row->parent_layer_id,
+                sizeof p->parent_layer_id - 1);
     memcpy(p->layer_root, d->layer_root, sizeof p->layer_root);
     memcpy(p->content_root, d->content_root, sizeof p->content_root);
+}
+
+/* Of what was done, not of what was asked. */
+static enum backup_type
+type_of(const struct backup_job *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (plan_backup_type(b->disks[i].read_mode) != BACKUP_FULL)
+            return BACKUP_INCREMENTAL;
+    return BACKUP_FULL;
 }
 
 static void
@@ -178,7 +192,7 @@ fill_point(const struct backup_job *b, struct point *p)
     *p = (struct point){.seq = (uint32_t)b->row.seq,
                         .time_us = b->time_us,
                         .backup_id = xstrdup(b->row.backup_id),
-                        .type = BACKUP_FULL,
+                        .type = type_of(b),
                         .created_us = b->row.created_us,
                         .started_us = b->row.started_us,
                         .completed_us = time_utc_us(),

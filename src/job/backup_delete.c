@@ -25,7 +25,7 @@ check(struct job_env *env, const struct cat_backup *row, struct err *err)
     if (cat_backup_child(env->catalog, row->job_id, &child, err) < 0)
         return err->class;
     if (child)
-        return err_set(err, ERR_EXISTS, "has_children",
+        return err_set(err, ERR_EXISTS, "backup_has_children",
                        "backup '%s' stands on layers of '%s': delete that one first",
                        child, row->backup_id);
     return 0;
@@ -109,9 +109,12 @@ backup_delete(struct job_env *env, const char *backup_id, const char *actor,
         return err->class;
     r = check(env, &row, err);
     if (r >= 0 && (r = pins_claim(backup_id, err)) >= 0) {
+        /* Again: before the claim a backup that stands on it may have begun. */
+        r = check(env, &row, err);
         /* A job that failed has no files any more, but what its undo could not remove. */
-        r = strcmp(row.state, "completed") == 0 ? remove_all(env, &row, actor, err)
-                                                : remove_rows(env, &row, actor, err);
+        if (r >= 0)
+            r = strcmp(row.state, "completed") == 0 ? remove_all(env, &row, actor, err)
+                                                    : remove_rows(env, &row, actor, err);
         pins_unclaim(backup_id);
     }
     cat_backup_done(&row);

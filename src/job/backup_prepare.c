@@ -24,11 +24,37 @@ ref(const struct backup_job *b, const struct bdisk *d)
                                  .disk_index = d->row->disk_index};
 }
 
+/* What was planned, looked at again: the layers that the client compares with. */
+static int
+load_parent(struct backup_job *b, struct bdisk *d, struct err *err)
+{
+    struct cat_backup_disk parent = {0};
+    int r;
+
+    if (!d->row->parent_layer_id)
+        return 0;
+    r = cat_backup_disk_by_layer(b->env->catalog, d->row->parent_layer_id, &parent, err);
+    if (r >= 0)
+        r = chain_load(b->repo, parent.locator, &d->below, err);
+    if (r >= 0 &&
+        strcmp(d->below.v[d->below.n - 1].layer_id, d->row->parent_layer_id) != 0)
+        r = err_set(err, ERR_CORRUPT, "chain_broken",
+                    "layer '%s' is not the one that was planned", parent.locator);
+    if (r >= 0) {
+        d->parent_locator = xstrdup(parent.locator);
+        d->parent_change_id = parent.change_id ? xstrdup(parent.change_id) : NULL;
+    }
+    cat_backup_disk_done(&parent);
+    return r < 0 ? err_prefix(err, "parent of disk %lld", (long long)d->row->device_key)
+                 : 0;
+}
+
 static int
 make_layer(struct backup_job *b, struct bdisk *d, struct err *err)
 {
     CLEANUP_FREE char *key = backup_res_key(b, d->row->locator);
     struct repo_layer_spec spec = {.locator = d->row->locator,
+                                   .parent = d->parent_locator,
                                    .size_bytes = d->row->size_bytes};
 
     if (journal_intent(b->env, b->row.job_id, RES_LAYER, key, &d->res_layer, err) < 0)
@@ -38,6 +64,19 @@ make_layer(struct backup_job *b, struct bdisk *d, struct err *err)
         return err_prefix(err, "make layer '%s'", d->row->locator);
     FAILPOINT(LAYER_CREATED);
     return journal_held(b->env, b->row.job_id, d->res_layer, NULL, err);
+}
+
+/* The receiver answers about the parent from a chain of its own. */
+static int
+lend_parent(struct backup_job *b, struct bdisk *d, struct err *err)
+{
+    CLEANUP_CHAIN struct chain c = {.n = 0};
+
+    if (!d->parent_locator)
+        return 0;
+    if (chain_load(b->repo, d->parent_locator, &c, err) < 0)
+        return err->class;
+    return manifest_in_set_parent(b->manifests, (uint32_t)d->row->device_key, &c, err);
 }
 
 static int
@@ -51,12 +90,16 @@ make_manifest(struct backup_job *b, struct bdisk *d, struct err *err)
     if (manifest_id_from_str(d->row->layer_id, h.layer_id) < 0 ||
         manifest_id_from_str(d->row->disk_uuid, h.disk_uuid) < 0)
         return err_set(err, ERR_INTERNAL, NULL, "layer or disk id is no UUID");
+    if (d->row->parent_layer_id &&
+        manifest_id_from_str(d->row->parent_layer_id, h.parent_layer_id) < 0)
+        return err_set(err, ERR_INTERNAL, NULL, "the parent's id is no UUID");
     if (journal_intent(b->env, b->row.job_id, RES_MANIFEST, key, &d->res_manifest, err) <
         0)
         return err->class;
     FAILPOINT(MANIFEST_INTENT);
     if (repo_path(b->repo, name, path, err) < 0 ||
-        manifest_in_add(b->manifests, (uint32_t)d->row->device_key, path, &h, err) < 0)
+        manifest_in_add(b->manifests, (uint32_t)d->row->device_key, path, &h, err) < 0 ||
+        lend_parent(b, d, err) < 0)
         return err_prefix(err, "make manifest '%s'", name);
     return journal_held(b->env, b->row.job_id, d->res_manifest, NULL, err);
 }
@@ -135,11 +178,11 @@ make_export(struct backup_job *b, struct bdisk *d, struct err *err)
         return err->class;
     joblog_line(b->log, LOG_LEVEL_INFO,
                 "disk index=%lld device_key=%lld port=%u export=%s file='%s.qcow2' "
-                "qemu_nbd_pid=%d size_bytes=%llu read=%s reason=%s",
+                "qemu_nbd_pid=%d size_bytes=%llu read=%s reason=%s parent='%s'",
                 (long long)d->row->disk_index, (long long)d->row->device_key, d->port,
                 d->export_name, d->row->locator, (int)export_pid(d->export),
-                (unsigned long long)d->row->size_bytes, d->row->read_mode,
-                d->row->reason);
+                (unsigned long long)d->row->size_bytes, d->row->read_mode, d->row->reason,
+                d->parent_locator ? d->parent_locator : "");
     return 0;
 }
 
@@ -173,8 +216,8 @@ backup_prepare(struct backup_job *b, struct err *err)
         if (live_cancelled(b->live))
             return err_set(err, ERR_CANCELLED, "cancelled",
                            "cancelled while it was prepared");
-        if (make_layer(b, d, err) < 0 || make_manifest(b, d, err) < 0 ||
-            make_export(b, d, err) < 0)
+        if (load_parent(b, d, err) < 0 || make_layer(b, d, err) < 0 ||
+            make_manifest(b, d, err) < 0 || make_export(b, d, err) < 0)
             return err->class;
     }
     b->bad_disk = -1;

@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "catalog/cat_backup.h"
 #include "job/backup.h"
+#include "job/backup_plan.h"
+#include "job/chain.h"
 #include "job/env.h"
 #include "job/joblog.h"
 #include "job/live.h"
@@ -21,7 +23,11 @@
 
 struct bdisk {
     const struct cat_backup_disk *row; /* as planned; owned by the job's row */
-    struct export *export;             /* writer; NULL = none */
+    struct disk_plan plan;
+    char *parent_locator;   /* NULL = a full */
+    char *parent_change_id; /* of the parent's snapshot; NULL = none */
+    struct chain below;     /* what the layer stands on, base first; none = a full */
+    struct export *export;  /* writer; NULL = none */
     uint16_t port;
     char export_name[NAMING_EXPORT_SIZE];
     /* journal entries, 0 = none */

@@ -49,6 +49,10 @@ backup_job_free(struct backup_job *b)
     for (size_t i = 0; i < b->n; i++) {
         export_free(b->disks[i].export);
         free(b->disks[i].change_id);
+        free(b->disks[i].parent_locator);
+        free(b->disks[i].parent_change_id);
+        chain_done(&b->disks[i].below);
+        disk_plan_done(&b->disks[i].plan);
     }
     free(b->disks);
     backup_vsphere_free(b->vsphere);
@@ -57,6 +61,15 @@ backup_job_free(struct backup_job *b)
     explicit_bzero(b->token, sizeof b->token);
     free(b);
     live_end(live);
+}
+
+/* A full that nobody asked for has a cause that somebody should look at. */
+static void
+warn_damaged_parents(struct backup_job *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->disks[i].plan.damage.class != 0)
+            backup_warn(b, "parent_damaged", b->disks[i].plan.damage.msg);
 }
 
 static int
@@ -73,6 +86,7 @@ begin(struct backup_job *b, struct err *err)
                 b->row.backup_id, b->row.vm_name, b->row.vm_id, b->row.repository_id,
                 b->n);
     backup_warn_not_protected(b);
+    warn_damaged_parents(b);
     return cat_backup_set_state(b->env->catalog, b->row.job_id, &t, err);
 }
 

@@ -135,6 +135,7 @@ next_seq(struct job_env *env, struct repo *repo, const struct cat_vm *vm,
                                                      "this VM has no number left");
 }
 
+/* What is decided before the job's row is written. */
 struct plan {
     struct job_env *env;
     const struct backup_request *req;
@@ -142,7 +143,70 @@ struct plan {
     const struct backup_source *source;
     struct repo *repo;
     int64_t seq;
+    struct disk_plan *disks; /* one for each of the source's */
 };
+
+static bool
+is_full(const struct plan *p)
+{
+    for (size_t i = 0; i < p->source->n_disks; i++)
+        if (p->disks[i].how.mode != READ_ALL)
+            return false;
+    return true;
+}
+
+static int
+refuse_full(const struct plan *p, struct err *err)
+{
+    const struct disk_plan *first = &p->disks[0];
+
+    return err_set(err, ERR_EXISTS, "incremental_impossible",
+                   "no disk of '%.200s' has a backup that an incremental can stand on "
+                   "(disk %lld: %s): make a full, or let the hub choose with 'auto'",
+                   p->vm->name, (long long)p->source->disks[0].device_key,
+                   first->damage.class ? first->damage.msg
+                                       : reason_to_str(first->how.reason));
+}
+
+/* The space that is surely not needed is not asked for: what an incremental brings is
+ * known only once it is read. */
+static uint64_t
+space_needed(const struct plan *p)
+{
+    uint64_t sizes = 0;
+
+    for (size_t i = 0; i < p->source->n_disks; i++)
+        if (p->disks[i].how.mode == READ_ALL)
+            sizes += p->source->disks[i].size_bytes;
+    return sizes < p->source->allocated ? sizes : p->source->allocated;
+}
+
+static int
+plan_disks(struct plan *p, struct err *err)
+{
+    struct plan_question q = {.env = p->env,
+                              .repo = p->repo,
+                              .repository_id = p->req->repository_id,
+                              .vm = p->vm,
+                              .wish = {.full = p->req->wish == WISH_FULL}};
+
+    p->disks = xcalloc(p->source->n_disks, sizeof *p->disks);
+    for (size_t i = 0; i < p->source->n_disks; i++)
+        if (backup_plan_disk(&q, &p->source->disks[i], &p->disks[i], err) < 0)
+            return err_prefix(err, "disk %lld: what it can stand on",
+                              (long long)p->source->disks[i].device_key);
+    if (p->req->wish == WISH_INCREMENTAL && is_full(p))
+        return refuse_full(p, err);
+    return check_space(p->repo, space_needed(p), err);
+}
+
+static void
+plan_done(struct plan *p)
+{
+    for (size_t i = 0; p->disks && i < p->source->n_disks; i++)
+        disk_plan_done(&p->disks[i]);
+    free(p->disks);
+}
 
 /* Row and event together, so that the event of the start comes before that of the end. */
 static int
@@ -179,46 +243,52 @@ insert_row(const struct plan *p, const char *job_id, const char *backup_id,
     struct cat_backup_disk *disks = xcalloc(n, sizeof *disks);
     char(*locators)[NAMING_LOCATOR_SIZE] = xcalloc(n, sizeof *locators);
     char(*layers)[UUID_STR_SIZE] = xcalloc(n, sizeof *layers);
-    struct cat_backup row = {.job_id = job_id,
-                             .backup_id = backup_id,
-                             .vm_id = p->vm->id,
-                             .vm_name = p->vm->name,
-                             .repository_id = p->req->repository_id,
-                             .node_id = p->vm->node_id,
-                             .backup_type = backup_type_to_str(BACKUP_FULL),
-                             .state = job_state_to_str(JOB_PENDING),
-                             .current_phase = "pending",
-                             .verification = verification_to_str(VERIFICATION_NONE),
-                             .seq = p->seq,
-                             .attempt = 1,
-                             .requested_by = p->req->requested_by,
-                             .created_us = time_utc_us(),
-                             .error_disk = -1,
-                             .snapshot_name = snapshot,
-                             .not_protected = p->source->not_protected,
-                             .disks = disks,
-                             .n_disks = n};
+    struct cat_backup row = {
+        .job_id = job_id,
+        .backup_id = backup_id,
+        .vm_id = p->vm->id,
+        .vm_name = p->vm->name,
+        .repository_id = p->req->repository_id,
+        .node_id = p->vm->node_id,
+        .backup_type = backup_type_to_str(is_full(p) ? BACKUP_FULL : BACKUP_INCREMENTAL),
+        .state = job_state_to_str(JOB_PENDING),
+        .current_phase = "pending",
+        .verification = verification_to_str(VERIFICATION_NONE),
+        .seq = p->seq,
+        .attempt = 1,
+        .requested_by = p->req->requested_by,
+        .created_us = time_utc_us(),
+        .error_disk = -1,
+        .snapshot_name = snapshot,
+        .not_protected = p->source->not_protected,
+        .disks = disks,
+        .n_disks = n};
     int r;
 
     for (size_t i = 0; i < n; i++) {
         const struct cat_vm_disk *d = &p->source->disks[i];
+        const struct disk_plan *how = &p->disks[i];
 
         naming_locator_build(p->vm->id, d->disk_uuid, (uint32_t)p->seq, locators[i]);
         uuid_make(layers[i]);
-        disks[i] =
-            (struct cat_backup_disk){.disk_index = d->disk_index,
-                                     .device_key = d->device_key,
-                                     .disk_uuid = d->disk_uuid,
-                                     .size_bytes = d->size_bytes,
-                                     .label = d->label,
-                                     .source_uuid = d->source_uuid,
-                                     .source_url = d->source_url,
-                                     .backup_type = backup_type_to_str(BACKUP_FULL),
-                                     .read_mode = read_mode_to_str(READ_ALL),
-                                     .reason = reason_to_str(REASON_NO_PARENT),
-                                     .locator = locators[i],
-                                     .layer_id = layers[i],
-                                     .state = "pending"};
+        disks[i] = (struct cat_backup_disk){
+            .disk_index = d->disk_index,
+            .device_key = d->device_key,
+            .disk_uuid = d->disk_uuid,
+            .size_bytes = d->size_bytes,
+            .label = d->label,
+            .source_uuid = d->source_uuid,
+            .source_url = d->source_url,
+            .datastore = d->datastore,
+            .backup_type = backup_type_to_str(plan_backup_type(how->how.mode)),
+            .read_mode = read_mode_to_str(how->how.mode),
+            .reason = reason_to_str(how->how.reason),
+            .parent_layer_id = how->parent_layer_id[0] ? how->parent_layer_id : NULL,
+            .audit_sampled = -1,
+            .audit_bad = -1,
+            .locator = locators[i],
+            .layer_id = layers[i],
+            .state = "pending"};
     }
     r = insert_with_event(p, &row, err);
     free(layers);
@@ -272,7 +342,7 @@ go_live(const struct plan *p, const char *job_id, struct live_job **ret, struct 
 
 /* Takes @live and *node, also when it fails. */
 static int
-start_thread(const struct plan *p, struct live_job *live, struct node_client **node,
+start_thread(struct plan *p, struct live_job *live, struct node_client **node,
              struct err *err)
 {
     struct backup_job *b = xcalloc(1, sizeof *b);
@@ -295,8 +365,10 @@ start_thread(const struct plan *p, struct live_job *live, struct node_client **n
     b->disks = xcalloc(b->n, sizeof *b->disks);
     for (size_t i = 0; i < b->n; i++) {
         b->disks[i].row = &b->row.disks[i];
-        b->disks[i].reason = REASON_NO_PARENT;
-        b->disks[i].read_mode = READ_ALL;
+        b->disks[i].plan = p->disks[i];
+        p->disks[i] = (struct disk_plan){.pinned = NULL};
+        b->disks[i].reason = b->disks[i].plan.how.reason;
+        b->disks[i].read_mode = b->disks[i].plan.how.mode;
     }
     b->log = joblog_open(p->env, live_job_id(live));
     r = pthread_create(&thread, NULL, backup_thread, b);
@@ -344,7 +416,7 @@ start_locked(struct plan *p, struct node_client **node, struct live_job **ret_li
     uuid_make(job_id);
     if (check_not_running(p->env, p->vm, p->req->repository_id, refusal, err) < 0 ||
         next_seq(p->env, p->repo, p->vm, p->req->repository_id, &p->seq, err) < 0 ||
-        go_live(p, job_id, &live, err) < 0)
+        plan_disks(p, err) < 0 || go_live(p, job_id, &live, err) < 0)
         return err->class;
     if (insert_unique(p, job_id, backup_id, err) < 0) {
         live_end(live);
@@ -383,11 +455,10 @@ backup_start(struct job_env *env, const struct backup_request *req,
     if (r >= 0)
         r = backup_source_ask(env, &vm, &node, &source, err);
     if (r >= 0)
-        r = check_space(p.repo, source.allocated, err);
-    if (r >= 0)
         r = start_locked(&p, &node, &live, ret_backup_id, refusal, err);
     if (r >= 0)
         r = wait_prepared(env, live, ret_backup_id, refusal, err);
+    plan_done(&p);
     backup_source_done(&source);
     cat_vm_done(&vm);
     return r < 0 ? err->class : 0;

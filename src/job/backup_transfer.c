@@ -36,6 +36,11 @@ fill_disk(const struct backup_job *b, const struct bdisk *d, struct job_spec_dis
         .reason = d->reason};
     strncpy(s->disk_uuid, d->row->disk_uuid, sizeof s->disk_uuid - 1);
     strncpy(s->layer_id, d->row->layer_id, sizeof s->layer_id - 1);
+    if (d->row->parent_layer_id)
+        strncpy(s->parent_layer_id, d->row->parent_layer_id,
+                sizeof s->parent_layer_id - 1);
+    if (d->read_mode == READ_CHANGED && d->parent_change_id)
+        s->change_id = xstrdup(d->parent_change_id);
 }
 
 static void
@@ -138,6 +143,39 @@ on_disk_done(struct backup_job *b, struct bdisk *d, const struct job_event *e,
                                      err);
 }
 
+/* What is read may turn out otherwise than planned, what it stands on may not: a full
+ * stays one. */
+static int
+on_read_mode(struct backup_job *b, struct bdisk *d, const struct job_event *e,
+             struct err *err)
+{
+    if ((e->mode == READ_ALL) != (d->parent_locator == NULL))
+        return err_set(err, ERR_PROTOCOL, "client_protocol",
+                       "the client reads disk %u as '%s', which is not what its layer is "
+                       "made for",
+                       e->disk, read_mode_to_str(e->mode));
+    d->read_mode = e->mode;
+    d->reason = e->reason;
+    joblog_line(b->log, LOG_LEVEL_INFO, "disk device_key=%u read=%s reason=%s", e->disk,
+                read_mode_to_str(e->mode), reason_to_str(e->reason));
+    if (cat_backup_disk_set_read(b->env->catalog, ref(b, d), read_mode_to_str(e->mode),
+                                 reason_to_str(e->reason), err) < 0)
+        return err->class;
+    return cat_backup_disk_set_state(b->env->catalog, ref(b, d), "transferring", NULL,
+                                     err);
+}
+
+static int
+on_audit(struct backup_job *b, struct bdisk *d, const struct job_event *e,
+         struct err *err)
+{
+    joblog_line(b->log, e->bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+                "disk device_key=%u audit sampled=%llu bad=%llu", e->disk,
+                (unsigned long long)e->sampled, (unsigned long long)e->bad);
+    return cat_backup_disk_set_audit(b->env->catalog, ref(b, d), (int64_t)e->sampled,
+                                     (int64_t)e->bad, err);
+}
+
 /* Events about a disk.  One that the job does not have is the client's fault. */
 static int
 on_disk_event(struct backup_job *b, const struct job_event *e, struct err *err)
@@ -150,16 +188,7 @@ on_disk_event(struct backup_job *b, const struct job_event *e, struct err *err)
                        e->disk);
     switch (e->type) {
     case EVENT_READ_MODE:
-        d->read_mode = e->mode;
-        d->reason = e->reason;
-        joblog_line(b->log, LOG_LEVEL_INFO, "disk device_key=%u read=%s reason=%s",
-                    e->disk, read_mode_to_str(e->mode), reason_to_str(e->reason));
-        if (cat_backup_disk_set_read(b->env->catalog, ref(b, d),
-                                     read_mode_to_str(e->mode), reason_to_str(e->reason),
-                                     err) < 0)
-            return err->class;
-        return cat_backup_disk_set_state(b->env->catalog, ref(b, d), "transferring", NULL,
-                                         err);
+        return on_read_mode(b, d, e, err);
     case EVENT_PROGRESS:
         d->bytes = e->bytes;
         live_update(b->live, e->disk, &e->bytes);
@@ -167,10 +196,7 @@ on_disk_event(struct backup_job *b, const struct job_event *e, struct err *err)
     case EVENT_CHECKPOINT:
         return store_counters(b, d, e->checkpoint, err);
     case EVENT_AUDIT:
-        joblog_line(b->log, e->bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-                    "disk device_key=%u audit sampled=%llu bad=%llu", e->disk,
-                    (unsigned long long)e->sampled, (unsigned long long)e->bad);
-        return 0;
+        return on_audit(b, d, e, err);
     case EVENT_DISK_DONE:
         return on_disk_done(b, d, e, err);
     default:

@@ -120,6 +120,8 @@ fill_disk(const struct point *p, size_t i, struct roots *roots, struct cat_backu
         .records = (int64_t)s->records,
         .change_id = s->change_id,
         .source_uuid = s->source_uuid,
+        .audit_sampled = -1,
+        .audit_bad = -1,
         .state = "completed",
         .bytes = {.read = s->bytes.read,
                   .sent = s->bytes.sent,

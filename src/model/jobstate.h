@@ -31,6 +31,13 @@
     X(BACKUP_FULL, "full")                                                               \
     X(BACKUP_INCREMENTAL, "incremental")
 
+/* What a user asks for.  Each disk goes its own way: a full where it has no parent to
+ * stand on. */
+#define BACKUP_WISH_LIST(X)                                                              \
+    X(WISH_AUTO, "auto")               /* an incremental where one is possible */        \
+    X(WISH_FULL, "full")               /* of every disk */                               \
+    X(WISH_INCREMENTAL, "incremental") /* refused when no disk can be one */
+
 #define READ_MODE_LIST(X)                                                                \
     X(READ_ALL, "all")                                                                   \
     X(READ_CHANGED, "changed")                                                           \
@@ -59,6 +66,7 @@ enum job_state { JOB_STATE_LIST(JOBSTATE_ENUM_ITEM) JOB_STATE_COUNT };
 enum verification { VERIFICATION_LIST(JOBSTATE_ENUM_ITEM) VERIFICATION_COUNT };
 enum readback { READBACK_LIST(JOBSTATE_ENUM_ITEM) READBACK_COUNT };
 enum backup_type { BACKUP_TYPE_LIST(JOBSTATE_ENUM_ITEM) BACKUP_TYPE_COUNT };
+enum backup_wish { BACKUP_WISH_LIST(JOBSTATE_ENUM_ITEM) BACKUP_WISH_COUNT };
 enum read_mode { READ_MODE_LIST(JOBSTATE_ENUM_ITEM) READ_MODE_COUNT };
 enum reason { REASON_LIST(JOBSTATE_ENUM_ITEM) REASON_COUNT };
 
@@ -70,6 +78,8 @@ const char *readback_to_str(enum readback v);
 int readback_from_str(const char *s, enum readback *ret);
 const char *backup_type_to_str(enum backup_type v);
 int backup_type_from_str(const char *s, enum backup_type *ret);
+const char *backup_wish_to_str(enum backup_wish v);
+int backup_wish_from_str(const char *s, enum backup_wish *ret);
 const char *read_mode_to_str(enum read_mode v);
 int read_mode_from_str(const char *s, enum read_mode *ret);
 const char *reason_to_str(enum reason v);

@@ -27,7 +27,8 @@ ask(struct vim_session *s, const struct moref *vm, const struct moref *snapshot,
 int
 vim_changed_areas(struct vim_session *s, const struct moref *vm,
                   const struct moref *snapshot, const struct vim_disk *disk,
-                  const char *change_id, vim_area_fn *area, void *arg, struct err *err)
+                  const char *change_id, vim_area_fn *area, vim_page_fn *page, void *arg,
+                  struct err *err)
 {
     struct vim_areas a = {.capacity = disk->capacity_bytes, .fn = area, .arg = arg};
 
@@ -37,6 +38,8 @@ vim_changed_areas(struct vim_session *s, const struct moref *vm,
                            "the server's changed areas make no sense: pages without end");
         if (ask(s, vm, snapshot, disk, change_id, &a, err) < 0)
             return err_prefix(err, "disk %" PRIu32, disk->key);
+        if (page)
+            page(arg, a.next);
     }
     return vim_areas_end(&a, err);
 }

@@ -85,7 +85,8 @@ add_snapshots(struct tree *t, const struct xml_node *list, struct err *err)
             .ref = ref,
             .name = xml_text(xml_child(list, "name")),
             .description = xml_text(xml_child(list, "description")),
-            .is_current = strcmp(ref.value, t->current.value) == 0};
+            .is_current = strcmp(ref.value, t->current.value) == 0,
+            .has_children = xml_child(list, "childSnapshotList") != NULL};
         if (add_snapshots(t, xml_child(list, "childSnapshotList"), err) < 0)
             return err->class;
     }

@@ -54,14 +54,16 @@ int vim_consolidate(struct vim_session *s, const struct moref *vm, struct err *e
 
 /* Called with areas in order, disjoint, inside the disk.  < 0 ends the query. */
 typedef int vim_area_fn(void *arg, uint64_t offset, uint64_t length, struct err *err);
+/* Called after each answer with where it ended: all before it is known. */
+typedef void vim_page_fn(void *arg, uint64_t end);
 
 /* Areas that changed since @change_id, "*" = areas in use; all pages to the end.  A page
  * that makes no sense (no progress, another start, areas out of order or beyond the end)
  * is ERR_PROTOCOL "changed_areas"; never asked at the capacity.  The server's blocks may
- * be larger than the end of the disk: the last area is cut there. */
+ * be larger than the end of the disk: the last area is cut there.  @page may be NULL. */
 int vim_changed_areas(struct vim_session *s, const struct moref *vm,
                       const struct moref *snapshot, const struct vim_disk *disk,
-                      const char *change_id, vim_area_fn *area, void *arg,
-                      struct err *err);
+                      const char *change_id, vim_area_fn *area, vim_page_fn *page,
+                      void *arg, struct err *err);
 
 #endif

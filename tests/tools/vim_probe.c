@@ -216,7 +216,7 @@ run_areas(struct vim_session *s, char **args, struct err *err)
     if (vim_snapshot_read(s, &m, &p, err) < 0 ||
         !(k = find_disk(&p.devices, args[2], err)))
         return err->class;
-    return vim_changed_areas(s, &vm, &m, k, args[3], print_area, NULL, err);
+    return vim_changed_areas(s, &vm, &m, k, args[3], print_area, NULL, NULL, err);
 }
 
 /* layout VM SNAPSHOT KEY: one line of JSON. */

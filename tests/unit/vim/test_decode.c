@@ -220,6 +220,8 @@ vm(void **state)
     assert_string_equal(v.snapshots[1].ref.value, "snapshot-2");
     assert_false(v.snapshots[1].is_current);
     assert_true(v.snapshots[2].is_current);
+    assert_true(v.snapshots[0].has_children);
+    assert_false(v.snapshots[2].has_children);
 }
 
 static void
