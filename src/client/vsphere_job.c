@@ -12,7 +12,11 @@
 #include "client/vsphere_job.h"
 #include "client/vsphere_prepare.h"
 #include "client/vsphere_snapshot.h"
+#include "client/vsphere_still.h"
 #include "copy/session.h"
+
+/* The bytes are copied: how long it is tried to learn that they are the right ones. */
+#define STILL_PATIENCE_S 120u
 
 void
 vsphere_warn(struct vsphere_job *job, int64_t key, const char *code, const char *fmt, ...)
@@ -102,7 +106,7 @@ work(struct vsphere_job *job, struct err *err)
     opts.n_changes = job->n_changes;
     if (copy_run(&opts, err) < 0)
         return explain(job, err);
-    return 0;
+    return vsphere_snapshot_still(job, STILL_PATIENCE_S, err);
 }
 
 /* Nothing of it can be cancelled, and none of it changes what the job came to. */

@@ -23,6 +23,14 @@ int vim_task_wait(struct vim_session *s, const struct moref *task,
  * "cbt_has_snapshots" (only possible without snapshots), faults. */
 int vim_cbt_enable(struct vim_session *s, const struct vim_vm *vm, struct err *err);
 
+/* Does "*" of vim_changed_areas() name all that is in use?  Change tracking that is
+ * turned on later than the disk was made knows what was written before only from
+ * vSphere 8.0.1 on; nobody can ask when it was turned on.  *ret: the server and the VM's
+ * host are of such a version.  A host that does not tell, or that the account may not
+ * see: false. */
+int vim_map_backfilled(struct vim_session *s, const struct vim_vm *vm, bool *ret,
+                       struct err *err);
+
 /* Without memory.  A busy VM is tried again for 2 minutes.  A guest that cannot be
  * quiesced: ERR_IO "quiesce_failed"; else ERR_IO "snapshot_failed" with the server's
  * reason.  After any error, ERR_CANCELLED above all, the snapshot may exist or come to

@@ -15,6 +15,20 @@
 #define READ "RetrievePropertiesEx"
 
 static void
+test_version_order(void **state)
+{
+    (void)state;
+    assert_true(vim_version_at_least("8.0.1", "8.0.1"));
+    assert_true(vim_version_at_least("8.0.1.0", "8.0.1"));
+    assert_true(vim_version_at_least("8.0.2.0", "8.0.1"));
+    assert_true(vim_version_at_least("9.0", "8.0.1"));
+    assert_false(vim_version_at_least("8.0.0.1", "8.0.1"));
+    assert_false(vim_version_at_least("7.0.3.0", "8.0.1"));
+    assert_false(vim_version_at_least("8.0.x", "8.0.1"));
+    assert_false(vim_version_at_least("", "8.0.1"));
+}
+
+static void
 version_of_the_api(void **state)
 {
     static const struct {
@@ -342,6 +356,7 @@ int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_version_order),
         cmocka_unit_test(version_of_the_api),
         cmocka_unit_test(content),
         cmocka_unit_test(simple_answers),
