@@ -41,14 +41,14 @@ int vim_snapshot_create(struct vim_session *s, const struct moref *vm, const cha
 
 struct vim_snapshot {
     struct vim_devices devices; /* of that moment: frozen files, change ids */
-    char *config_xml; /* the snapshot's config, as the server gave it; for the point */
+    char *config_xml; /* the snapshot's config, as the server gave it; for the point.
+                         NULL: it has more than VIM_CONFIG_MAX bytes */
     char *name;       /* of the VM at that moment */
     char *guest_id, *version, *firmware, *uuid, *annotation;
     uint64_t num_cpus, memory_mib;
 };
 #define CLEANUP_VIM_SNAPSHOT CLEANUP(vim_snapshot_done)
 void vim_snapshot_done(struct vim_snapshot *s);
-/* ERR_LIMIT "vcenter_config": its config has more than VIM_CONFIG_MAX bytes. */
 int vim_snapshot_read(struct vim_session *s, const struct moref *ref,
                       struct vim_snapshot *ret, struct err *err);
 
