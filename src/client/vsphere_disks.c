@@ -109,7 +109,8 @@ describe(struct vsphere_job *job, struct source_disk *d, bool whole_map, struct 
     json_t *map = json_null();
 
     if (vim_disk_layout(job->vc.session, job->vm.datacenter, disk, &job->vc.trust,
-                        job->spec->vsphere->connections, &layout, err) < 0)
+                        job->spec->vsphere->connections, job->spec->deadlines.io_s,
+                        &layout, err) < 0)
         return err_prefix(err, "disk %u", d->key);
     if (whole_map &&
         allocated(job, job_spec_find(job->spec, d->key), disk, &map, err) < 0)
