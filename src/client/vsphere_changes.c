@@ -202,10 +202,3 @@ vsphere_changes_done(struct vsphere_job *job)
     job->changes = NULL;
     job->n_changes = 0;
 }
-
-bool
-vsphere_tracking_usable(const struct job_spec_disk *d)
-{
-    return d->reason != REASON_SERVER_FAULT && d->reason != REASON_VM_REVERTED &&
-           d->reason != REASON_AUDIT_MISMATCH;
-}
