@@ -6,7 +6,7 @@ _sendense() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --output | -o | --url | --token-file | --disk | --node | --vm-id | --host | --user | --password-file | --fingerprint | --ca-file | --quiesce | --repo | --rate | --timeout | --vm | --status | --to | --format | --scope | --expires-in | --after) ((i++)) ;;
+        --output | -o | --url | --token-file | --disk | --node | --vm-id | --host | --user | --password-file | --fingerprint | --ca-file | --quiesce | --type | --repo | --rate | --timeout | --vm | --status | --to | --format | --scope | --expires-in | --after) ((i++)) ;;
         -*) ;;
         *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
         esac
@@ -51,6 +51,10 @@ _sendense() {
         ;;
     --quiesce)
         mapfile -t COMPREPLY < <(compgen -W 'try require off' -- "$cur")
+        return
+        ;;
+    --type)
+        mapfile -t COMPREPLY < <(compgen -W 'auto full incremental' -- "$cur")
         return
         ;;
     --repo)
@@ -111,12 +115,13 @@ _sendense() {
     vm,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     vm,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
     vm,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
-    backup,) words='run ls show log verify rm cancel' ;;
-    backup,run) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --quiesce --repo --rate --wait --timeout' ;;
+    backup,) words='run ls show explain log verify rm cancel' ;;
+    backup,run) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --quiesce --type --repo --rate --wait --timeout' ;;
     backup,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --repo --vm --status' ;;
     backup,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --timeout' ;;
+    backup,explain) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     backup,log) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -f --follow' ;;
-    backup,verify) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --no-wait --timeout' ;;
+    backup,verify) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --chain --wait --no-wait --timeout' ;;
     backup,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -y --yes' ;;
     backup,cancel) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     restore,) words='disk ls show cancel' ;;

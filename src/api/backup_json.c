@@ -1,9 +1,14 @@
 /* api/backup_json.c - see backup_json.h. */
 #include "api/backup_json.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/reply.h"
+#include "base/cleanup.h"
+#include "model/explain.h"
+#include "model/sampling.h"
 
 static double
 percent(const struct progress_view *v)
@@ -33,6 +38,7 @@ progress_to_json(struct live_job *live)
 struct totals {
     struct byte_counters bytes;
     uint64_t stored;
+    uint64_t chain_layers, chain_stored; /* with all that is below */
 };
 
 static json_t *
@@ -74,6 +80,54 @@ disk_totals(const struct cat_backup *b, const struct cat_backup_disk *d,
     }
 }
 
+/* How sure is it that nothing was missed?  As if the samples had been drawn from all that
+ * was not read, each block as likely as the other. */
+static json_t *
+audit_to_json(const struct cat_backup_disk *d, const struct totals *t)
+{
+    static const uint64_t bad[] = {1, 10, 100, 1000};
+    uint64_t blocks = (t->bytes.skipped + MANIFEST_BLOCK_SIZE - 1) / MANIFEST_BLOCK_SIZE;
+    json_t *o, *miss;
+
+    if (d->audit_sampled < 0)
+        return json_null();
+    o = json_object();
+    miss = json_object();
+    json_object_set_new(o, "sampled", json_integer(d->audit_sampled));
+    json_object_set_new(o, "bad", json_integer(d->audit_bad));
+    put_u64(o, "unread_blocks", blocks);
+    for (size_t i = 0; i < ARRAY_LEN(bad) && bad[i] <= blocks; i++) {
+        char key[24];
+
+        snprintf(key, sizeof key, "%" PRIu64, bad[i]);
+        json_object_set_new(
+            miss, key,
+            json_real(100.0 * sampling_miss_probability(
+                                  blocks, (uint64_t)d->audit_sampled, bad[i])));
+    }
+    json_object_set_new(o, "miss_percent", miss);
+    return o;
+}
+
+/* The layers that a restore of the disk needs. */
+static json_t *
+chain_to_json(struct api *a, const struct cat_backup_disk *d, struct totals *sum)
+{
+    struct cat_chain c = {0};
+    struct err ignored = ERR_INIT;
+    json_t *o;
+
+    if (cat_backup_disk_chain(a->env->catalog, d->layer_id, &c, &ignored) < 0)
+        return json_null();
+    sum->chain_layers += (uint64_t)c.layers;
+    sum->chain_stored += c.bytes_stored;
+    o = json_object();
+    json_object_set_new(o, "layers", json_integer(c.layers));
+    put_u64(o, "stored", c.bytes_stored);
+    json_object_set_new(o, "whole", json_boolean(c.whole));
+    return o;
+}
+
 static json_t *
 disk_to_json(const struct cat_backup *b, const struct cat_backup_disk *d,
              const struct totals *t, double done)
@@ -96,12 +150,16 @@ disk_to_json(const struct cat_backup *b, const struct cat_backup_disk *d,
     put_str(o, "reason", d->reason);
     put_str(o, "status", d->state);
     put_str(o, "error_message", d->error_message);
+    put_str(o, "parent_layer_id", d->parent_layer_id);
+    put_str(o, "layer_id", d->layer_id);
+    put_str(o, "datastore", d->datastore);
     put_str(o, "change_id", d->change_id);
     put_str(o, "layer_root", d->layer_root);
     put_str(o, "content_root", d->content_root);
     json_object_set_new(o, "records", json_integer(d->records));
     json_object_set_new(o, "percent", json_real(done));
     json_object_set_new(o, "bytes", bytes_to_json(t));
+    json_object_set_new(o, "audit", audit_to_json(d, t));
     return o;
 }
 
@@ -166,11 +224,14 @@ backup_to_json(struct api *a, const struct cat_backup *b)
     put_str(o, "current_phase", live && phase[0] ? phase : b->current_phase);
     for (size_t i = 0; i < b->n_disks; i++) {
         struct totals t;
+        json_t *disk;
         double done;
 
         disk_totals(b, &b->disks[i], live, &t, &done);
         add(&sum, &t);
-        json_array_append_new(disks, disk_to_json(b, &b->disks[i], &t, done));
+        disk = disk_to_json(b, &b->disks[i], &t, done);
+        json_object_set_new(disk, "chain", chain_to_json(a, &b->disks[i], &sum));
+        json_array_append_new(disks, disk);
     }
     json_object_set_new(o, "disk_results", disks);
     put_json_text(o, "not_protected", b->not_protected ? b->not_protected : "[]");
@@ -181,9 +242,44 @@ backup_to_json(struct api *a, const struct cat_backup *b)
     put_str(o, "nbd_targets_string", b->nbd_targets_string);
     put_times(o, b);
     json_object_set_new(o, "bytes", bytes_to_json(&sum));
+    json_object_set_new(o, "chain",
+                        json_pack("{s:I, s:I}", "layers", (json_int_t)sum.chain_layers,
+                                  "stored", (json_int_t)sum.chain_stored));
     json_object_set_new(o, "progress", live ? progress_to_json(live) : json_null());
     put_backup_error(o, b);
     put_str(o, "client", b->client_identity);
     put_json_text(o, "cleanup", b->cleanup);
+    return o;
+}
+
+json_t *
+backup_explain_to_json(const struct cat_backup *b)
+{
+    json_t *o = json_object(), *disks = json_array();
+
+    put_str(o, "backup_id", b->backup_id);
+    put_str(o, "vm_name", b->vm_name);
+    put_str(o, "backup_type", b->backup_type);
+    put_str(o, "status", b->state);
+    for (size_t i = 0; i < b->n_disks; i++) {
+        const struct cat_backup_disk *d = &b->disks[i];
+        enum read_mode mode = READ_MODE_COUNT;
+        enum reason reason = REASON_COUNT;
+        json_t *disk = json_object();
+
+        read_mode_from_str(d->read_mode, &mode);
+        reason_from_str(d->reason, &reason);
+        json_object_set_new(disk, "disk_id", json_integer(d->disk_index));
+        json_object_set_new(disk, "device_key", json_integer(d->device_key));
+        put_str(disk, "label", d->label);
+        put_str(disk, "backup_type", d->backup_type);
+        put_str(disk, "read_mode", d->read_mode);
+        put_str(disk, "reason", d->reason);
+        put_str(disk, "what", explain_mode(mode));
+        put_str(disk, "why", explain_reason(reason));
+        put_str(disk, "next", explain_advice(reason));
+        json_array_append_new(disks, disk);
+    }
+    json_object_set_new(o, "disks", disks);
     return o;
 }

@@ -35,10 +35,12 @@ API_HANDLER(api_vms_list);
 API_HANDLER(api_vms_add);
 API_HANDLER(api_vms_get);
 API_HANDLER(api_vms_remove);
+API_HANDLER(api_vms_set_disks);
 /* routes_backup.c */
 API_HANDLER(api_backups_start);
 API_HANDLER(api_backups_list);
 API_HANDLER(api_backups_get);
+API_HANDLER(api_backups_explain);
 API_HANDLER(api_backups_cancel);
 API_HANDLER(api_backups_remove);
 /* routes_log.c */

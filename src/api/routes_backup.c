@@ -84,18 +84,25 @@ explain(const struct backup_refusal *refusal, struct http_reply *reply)
 }
 
 static int
+get_one(struct api *a, const char *backup_id, struct cat_backup *ret, struct err *err)
+{
+    if (cat_backup_get(a->env->catalog, backup_id, ret, err) >= 0)
+        return 0;
+    if (err->class == ERR_NOT_FOUND)
+        err_set(err, ERR_NOT_FOUND, "backup_not_found",
+                "no backup has the id '%.200s'; `sendense backup ls` lists them",
+                backup_id);
+    return err->class;
+}
+
+static int
 answer_one(struct api *a, const char *backup_id, struct http_reply *reply,
            struct err *err)
 {
     struct cat_backup row = {0};
 
-    if (cat_backup_get(a->env->catalog, backup_id, &row, err) < 0) {
-        if (err->class == ERR_NOT_FOUND)
-            err_set(err, ERR_NOT_FOUND, "backup_not_found",
-                    "no backup has the id '%.200s'; `sendense backup ls` lists them",
-                    backup_id);
+    if (get_one(a, backup_id, &row, err) < 0)
         return err->class;
-    }
     reply->json = backup_to_json(a, &row);
     cat_backup_done(&row);
     return 0;
@@ -167,6 +174,19 @@ api_backups_get(struct http_call *call, void *app, struct http_reply *reply,
                 struct err *err)
 {
     return answer_one(app, http_call_param(call, "id"), reply, err);
+}
+
+int
+api_backups_explain(struct http_call *call, void *app, struct http_reply *reply,
+                    struct err *err)
+{
+    struct cat_backup row = {0};
+
+    if (get_one(app, http_call_param(call, "id"), &row, err) < 0)
+        return err->class;
+    reply->json = backup_explain_to_json(&row);
+    cat_backup_done(&row);
+    return 0;
 }
 
 int

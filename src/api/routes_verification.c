@@ -6,6 +6,7 @@
 #include "api/handlers.h"
 #include "api/job_json.h"
 #include "api/reply.h"
+#include "base/json.h"
 #include "catalog/cat_verify.h"
 #include "job/verify.h"
 
@@ -43,15 +44,33 @@ answer_one(struct api *a, const char *id, struct http_reply *reply, struct err *
     return 0;
 }
 
+/* The body may be missing. */
+static int
+read_request(struct http_call *call, bool *ret_chain, struct err *err)
+{
+    const json_t *body = http_call_json(call);
+    struct jreader r;
+
+    *ret_chain = false;
+    if (!body)
+        return 0;
+    jreader_init(&r, body, "request", err);
+    if (json_object_get(body, "chain"))
+        *ret_chain = jget_bool(&r, "chain");
+    return jreader_end(&r);
+}
+
 int
 api_backups_verify(struct http_call *call, void *app, struct http_reply *reply,
                    struct err *err)
 {
     struct api *a = app;
     char id[UUID_STR_SIZE];
+    bool chain;
 
-    if (verify_start(a->env, http_call_param(call, "id"), http_call_user(call), id, err) <
-        0)
+    if (read_request(call, &chain, err) < 0 ||
+        verify_start(a->env, http_call_param(call, "id"), chain, http_call_user(call), id,
+                     err) < 0)
         return err->class;
     reply->status = 202;
     snprintf(reply->location, sizeof reply->location, "/api/v1/verifications/%s", id);

@@ -204,6 +204,41 @@ read_disk(const json_t *j, struct vm_request_disk *d, struct err *err)
     return 0;
 }
 
+/* disks: [{key, source, label?}]; *ret_disks is the caller's. */
+static int
+read_disks(const json_t *list, struct vm_request *req, struct vm_request_disk **ret_disks,
+           struct err *err)
+{
+    if (json_array_size(list) > SPEC_DISKS_MAX)
+        return err_set(err, ERR_INVALID, "invalid_field", "at most %u disks",
+                       SPEC_DISKS_MAX);
+    req->n_disks = json_array_size(list);
+    req->disks = *ret_disks = xcalloc(req->n_disks + 1, sizeof **ret_disks);
+    for (size_t i = 0; i < req->n_disks; i++)
+        if (read_disk(json_array_get(list, i), &req->disks[i], err) < 0)
+            return err_prefix(err, "disks[%zu]", i);
+    return 0;
+}
+
+int
+api_vms_set_disks(struct http_call *call, void *app, struct http_reply *reply,
+                  struct err *err)
+{
+    CLEANUP_FREE struct vm_request_disk *disks = NULL;
+    struct api *a = app;
+    struct vm_request req = {.actor = http_call_user(call)};
+    const char *id = http_call_param(call, "id");
+    struct jreader r;
+    const json_t *list;
+
+    jreader_init(&r, http_call_json(call), "request", err);
+    list = jget_arr(&r, "disks");
+    if (jreader_end(&r) < 0 || read_disks(list, &req, &disks, err) < 0 ||
+        nodes_set_disks(a->env, id, &req, err) < 0)
+        return err->class;
+    return answer_one(a, id, reply, err);
+}
+
 int
 api_vms_add(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
 {
@@ -218,16 +253,8 @@ api_vms_add(struct http_call *call, void *app, struct http_reply *reply, struct 
     req.name = jget_str(&r, "name");
     req.node_id = jopt_str(&r, "node_id", NULL);
     list = jget_arr(&r, "disks");
-    if (jreader_end(&r) < 0)
+    if (jreader_end(&r) < 0 || read_disks(list, &req, &disks, err) < 0)
         return err->class;
-    if (json_array_size(list) > SPEC_DISKS_MAX)
-        return err_set(err, ERR_INVALID, "invalid_field", "at most %u disks",
-                       SPEC_DISKS_MAX);
-    req.n_disks = json_array_size(list);
-    req.disks = disks = xcalloc(req.n_disks + 1, sizeof *disks);
-    for (size_t i = 0; i < req.n_disks; i++)
-        if (read_disk(json_array_get(list, i), &disks[i], err) < 0)
-            return err_prefix(err, "disks[%zu]", i);
     if (nodes_add_vm(a->env, &req, id, err) < 0)
         return err->class;
     reply->status = 201;

@@ -72,6 +72,7 @@ int cmd_vm_show(struct cli *c, struct err *err);
 int cmd_vm_rm(struct cli *c, struct err *err);
 int cmd_backup_run(struct cli *c, struct err *err);
 int cmd_backup_ls(struct cli *c, struct err *err);
+int cmd_backup_explain(struct cli *c, struct err *err);
 int cmd_backup_show(struct cli *c, struct err *err);
 int cmd_backup_log(struct cli *c, struct err *err);
 int cmd_backup_verify(struct cli *c, struct err *err);

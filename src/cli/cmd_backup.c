@@ -2,6 +2,7 @@
  * cmd_verify.c and cmd_log.c. */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/cmd_vm.h"
+#include "cli/escape.h"
 #include "cli/exitcode.h"
 #include "cli/output.h"
 #include "cli/wait.h"
@@ -52,6 +54,7 @@ static const struct output_col backup_fields[] = {
     {"zero", "bytes.zero", OUTPUT_SIZE},
     {"skipped", "bytes.skipped", OUTPUT_SIZE},
     {"stored", "bytes.stored", OUTPUT_SIZE},
+    {"stored with parents", "chain.stored", OUTPUT_SIZE},
     {"guest quiesced", "quiesced"},
     {"snapshot", "snapshot_name"},
     {"requested by", "requested_by"},
@@ -73,6 +76,19 @@ static const struct output_col disk_list[] = {
     {"PORT", "nbd_port"},
     {"FILE", "qcow2_path"},
     {"ERROR", "error_message"},
+    {0},
+};
+
+static const struct output_col chain_list[] = {
+    {"DISK", "disk_id"},
+    {"KEY", "device_key"},
+    {"TYPE", "backup_type"},
+    {"LAYERS", "chain.layers"},
+    {"STORED", "bytes.stored", OUTPUT_SIZE},
+    {"WITH PARENTS", "chain.stored", OUTPUT_SIZE},
+    {"AUDITED", "audit.sampled"},
+    {"BAD", "audit.bad"},
+    {"10 BAD MISSED", "audit.miss_percent.10", OUTPUT_PERCENT},
     {0},
 };
 
@@ -108,6 +124,8 @@ show_one(struct cli *c, const json_t *backup, struct err *err)
         r = output_fields(c, backup, backup_fields, err);
         if (r == 0)
             r = output_rows(c, json_object_get(backup, "disk_results"), disk_list, err);
+        if (r == 0)
+            r = output_rows(c, json_object_get(backup, "disk_results"), chain_list, err);
         if (r == 0)
             r = rows_if_any(c, json_object_get(backup, "not_protected"), left_out_list,
                             err);
@@ -153,9 +171,9 @@ make_request(struct cli *c, json_t *body, struct err *err)
     if (r < 0)
         return r;
     json_object_set_new(body, "vm_id", json_string(vm));
-    json_object_set_new(body, "backup_type",
-                        json_string(c->args.value[OPT_TYPE] ? c->args.value[OPT_TYPE]
-                                                            : "auto"));
+    json_object_set_new(
+        body, "backup_type",
+        json_string(c->args.value[OPT_TYPE] ? c->args.value[OPT_TYPE] : "auto"));
     if (repo)
         json_object_set_new(body, "repository_id", json_string(repo));
     if (c->args.value[OPT_QUIESCE])
@@ -219,6 +237,46 @@ cmd_backup_show(struct cli *c, struct err *err)
         return wait_and_show(c, c->args.words[0], err);
     r = hub_call(&c->hub, "GET", path, NULL, &backup, err);
     return r < 0 ? r : show_one(c, backup, err);
+}
+
+static void
+put_words(struct cli *c, const json_t *d, const char *before, const char *member)
+{
+    const char *text = json_string_value(json_object_get(d, member));
+    CLEANUP_FREE char *e = text ? escape_text(text, strlen(text), "") : NULL;
+
+    if (e && *e)
+        fprintf(c->io->out, "%s%s", before, e);
+}
+
+/* Words, so no table: one paragraph a disk. */
+static void
+explain_disk(struct cli *c, const json_t *d)
+{
+    fprintf(c->io->out, "disk %lld",
+            (long long)json_integer_value(json_object_get(d, "device_key")));
+    put_words(c, d, " ", "label");
+    put_words(c, d, ": read as ", "read_mode");
+    put_words(c, d, ", reason ", "reason");
+    put_words(c, d, "\n  ", "what");
+    put_words(c, d, "\n  ", "why");
+    put_words(c, d, "\n  ", "next");
+    fputc('\n', c->io->out);
+}
+
+int
+cmd_backup_explain(struct cli *c, struct err *err)
+{
+    CLEANUP_FREE char *path = hub_path("/backups/", c->args.words[0], "/explain");
+    CLEANUP_JSON json_t *answer = NULL;
+    const json_t *disk;
+    size_t i;
+    int r = hub_call(&c->hub, "GET", path, NULL, &answer, err);
+
+    if (r < 0 || output_json(c, answer))
+        return r < 0 ? r : EXIT_OK;
+    json_array_foreach(json_object_get(answer, "disks"), i, disk) explain_disk(c, disk);
+    return EXIT_OK;
 }
 
 int

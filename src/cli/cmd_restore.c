@@ -60,11 +60,8 @@ static const struct output_col verify_fields[] = {
 };
 
 static const struct output_col bad_list[] = {
-    {"DAMAGED DISK", "device_key"},
-    {"OFFSET", "offset"},
-    {"LENGTH", "length"},
-    {"REASON", "reason"},
-    {0},
+    {"DAMAGED DISK", "device_key"}, {"LAYER", "layer"},   {"OFFSET", "offset"},
+    {"LENGTH", "length"},           {"REASON", "reason"}, {0},
 };
 
 static int
@@ -232,9 +229,13 @@ cmd_backup_verify(struct cli *c, struct err *err)
     CLEANUP_FREE char *id = NULL, *path = NULL;
     CLEANUP_FREE char *what = xasprintf("verification of %s", backup);
     CLEANUP_FREE char *watch = xasprintf("sendense backup show %s", backup);
-    CLEANUP_JSON json_t *job = NULL;
+    CLEANUP_JSON json_t *job = NULL, *body = NULL;
     struct wait_job w = {NULL, what, watch, NULL};
-    int r = hub_call(&c->hub, "POST", start, NULL, &job, err);
+    int r;
+
+    if (c->args.value[OPT_CHAIN])
+        body = json_pack("{s:b}", "chain", 1);
+    r = hub_call(&c->hub, "POST", start, body, &job, err);
 
     if (r == 0)
         r = take_id(job, "verification_id", &id, err);

@@ -157,14 +157,18 @@ const struct cli_cmd cli_commands[] = {
     {"backup", "show", "BACKUP", 1, 1, "show one backup and its disks",
      "With --wait it stays until the backup has ended, as `backup run --wait` does.",
      NULL, BIT(OPT_WAIT) | BIT(OPT_TIMEOUT), true, cmd_backup_show},
+    {"backup", "explain", "BACKUP", 1, 1,
+     "say why each disk was read as it was, and what would make the next backup cheaper",
+     NULL, NULL, 0, true, cmd_backup_explain},
     {"backup", "log", "BACKUP", 1, 1, "print the log of a backup",
      "The log is plain text, whatever --output says about tables.", NULL, BIT(OPT_FOLLOW),
      true, cmd_backup_log},
     {"backup", "verify", "BACKUP", 1, 1, "read a backup back and compare every block",
      "Waits unless --no-wait is given.  Exit code 7 and a list of disks and ranges when "
      "a\n"
-     "block is not what was written.",
-     NULL, WAITING, true, cmd_backup_verify},
+     "block is not what was written.  An incremental stands on older backups: --chain\n"
+     "reads those layers too.",
+     NULL, BIT(OPT_CHAIN) | WAITING, true, cmd_backup_verify},
     {"backup", "rm", "BACKUP", 1, 1, "delete a backup and its files", NULL, NULL,
      BIT(OPT_YES), true, cmd_backup_rm},
     {"backup", "cancel", "BACKUP", 1, 1, "stop a running backup", NULL, NULL, 0, true,

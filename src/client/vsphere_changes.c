@@ -61,6 +61,7 @@ static void
 keep(struct vsphere_job *job, struct listing *l, uint32_t key)
 {
     struct delta_area *v = xcalloc(l->areas.n + 1, sizeof(*v));
+    uint64_t *page_ends = take_ptr(&l->page_ends);
 
     for (size_t i = 0; i < l->areas.n; i++)
         v[i] = (struct delta_area){.off = l->areas.v[i].begin,
@@ -69,7 +70,7 @@ keep(struct vsphere_job *job, struct listing *l, uint32_t key)
         .key = key,
         .areas = v,
         .n = l->areas.n,
-        .page_ends = take_ptr(&l->page_ends),
+        .page_ends = page_ends,
         .n_page_ends = l->n_page_ends,
     };
 }
@@ -201,11 +202,4 @@ vsphere_changes_done(struct vsphere_job *job)
     free(job->changes);
     job->changes = NULL;
     job->n_changes = 0;
-}
-
-bool
-vsphere_tracking_usable(const struct job_spec_disk *d)
-{
-    return d->reason != REASON_SERVER_FAULT && d->reason != REASON_VM_REVERTED &&
-           d->reason != REASON_AUDIT_MISMATCH;
 }

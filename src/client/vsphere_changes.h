@@ -13,7 +13,4 @@
 int vsphere_changes_settle(struct vsphere_job *job, struct err *err);
 void vsphere_changes_done(struct vsphere_job *job);
 
-/* True when a question for what is in use may be asked of the tracking of this disk. */
-bool vsphere_tracking_usable(const struct job_spec_disk *d);
-
 #endif

@@ -7,7 +7,6 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "client/areas.h"
-#include "client/vsphere_changes.h"
 #include "client/vsphere_disks.h"
 #include "vim/source.h"
 
@@ -26,13 +25,16 @@ on_area(void *arg, uint64_t offset, uint64_t length, struct err *err)
 static bool
 may_have_map(const struct job_spec_disk *plan, const struct vim_disk *disk)
 {
-    return plan->read != READ_CHANGED && vsphere_tracking_usable(plan) &&
+    return plan->read == READ_ALL &&
            disk->change_id[0]; /* without: the server would guess */
 }
 
-/* What is in use, or null: all.  Only an audited hint: see copy/audit.c.  A disk of which
- * only changed areas are read needs none, and every block beside them must be given as it
- * is when the audit asks. */
+/* What is in use, or null: all.  Only an audited hint: see copy/audit.c.
+ *
+ * Not for a layer on a parent.  Of `changed` no block is skipped because of it, and the
+ * audit wants every block as it is.  Of `compare` the tracking, which gives this list as
+ * well, is what cannot be believed: it may have begun after the parent, and then a few
+ * blocks that were written before would be missing, too few for an audit to find. */
 static int
 allocated(struct vsphere_job *job, const struct job_spec_disk *plan,
           const struct vim_disk *disk, json_t **ret, struct err *err)

@@ -26,6 +26,8 @@ struct import {
     struct import_report *report;
     char **names; /* points found */
     size_t n;
+    char
+        made[UUID_STR_SIZE]; /* the VM of this point's folder, when this import made it */
 };
 
 static int
@@ -65,11 +67,14 @@ ensure_vm(struct import *im, const struct point *p, struct err *err)
 
     if (cat_vm_get(im->env->catalog, p->vm_uuid, &known, err) >= 0) {
         cat_vm_done(&known);
-        return 0;
-    }
-    if (err->class != ERR_NOT_FOUND)
+        if (strcmp(im->made, p->vm_uuid) != 0)
+            return 0; /* the catalog knows better than any point */
+    } else if (err->class != ERR_NOT_FOUND) {
         return err->class;
-    err_clear(err);
+    } else {
+        err_clear(err);
+        im->made[0] = '\0';
+    }
     disks = xcalloc(p->n_disks, sizeof *disks);
     for (size_t i = 0; i < p->n_disks; i++)
         disks[i] = (struct cat_vm_disk){.disk_uuid = p->disks[i].disk_uuid,
@@ -87,7 +92,55 @@ ensure_vm(struct import *im, const struct point *p, struct err *err)
                          .instance_uuid = p->instance_uuid,
                          .disks = disks,
                          .n_disks = p->n_disks};
-    return cat_vm_add(im->env->catalog, &vm, err);
+    if (im->made[0])
+        return cat_vm_refresh(im->env->catalog, &vm, err);
+    if (cat_vm_add(im->env->catalog, &vm, err) < 0)
+        return err->class;
+    memcpy(im->made, p->vm_uuid, sizeof im->made);
+    return 0;
+}
+
+/* What a disk stands on must have been taken, and as good: points come oldest first, so
+ * damage climbs from layer to layer. */
+static int
+check_parent(struct import *im, const struct point_disk *d, struct err *err)
+{
+    struct cat_backup_disk parent = {0};
+    struct cat_backup b = {0};
+    int r;
+
+    if (!d->parent_layer_id[0])
+        return 0;
+    r = cat_backup_disk_by_layer(im->env->catalog, d->parent_layer_id, &parent, err);
+    if (r >= 0)
+        r = cat_backup_get_by_job(im->env->catalog, parent.job_id, &b, err);
+    if (r < 0 && err->class == ERR_NOT_FOUND) {
+        err_clear(err);
+        r = err_set(err, ERR_CORRUPT, "verification_failed",
+                    "disk %u: the backup that its layer stands on is missing", d->key);
+    } else if (r >= 0 && strcmp(parent.disk_uuid, d->disk_uuid) != 0) {
+        r = err_set(err, ERR_CORRUPT, "verification_failed",
+                    "disk %u: its layer stands on one of another disk", d->key);
+    } else if (r >= 0 && strcmp(b.verification, "failed") == 0) {
+        r = err_set(err, ERR_CORRUPT, "verification_failed",
+                    "disk %u: its layer stands on backup '%s', which is damaged", d->key,
+                    b.backup_id);
+    }
+    cat_backup_done(&b);
+    cat_backup_disk_done(&parent);
+    return r < 0 ? err->class : 0;
+}
+
+static int
+check_parents(struct import *im, const struct point *p, uint32_t *ret_disk,
+              struct err *err)
+{
+    for (size_t i = 0; i < p->n_disks; i++)
+        if (check_parent(im, &p->disks[i], err) < 0) {
+            *ret_disk = p->disks[i].index;
+            return err->class;
+        }
+    return 0;
 }
 
 struct roots {
@@ -233,7 +286,8 @@ import_point(struct import *im, const char *name, struct err *ret_damage, struct
     if (err->class != ERR_NOT_FOUND)
         return err->class;
     err_clear(err);
-    if (point_check_files(im->repo, &p, &bad_disk, ret_damage) < 0 &&
+    if ((point_check_files(im->repo, &p, &bad_disk, ret_damage) < 0 ||
+         check_parents(im, &p, &bad_disk, ret_damage) < 0) &&
         ret_damage->class != ERR_CORRUPT) {
         *err = *ret_damage;
         return err->class;

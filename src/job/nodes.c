@@ -125,10 +125,8 @@ nodes_probe_vm(struct job_env *env, struct node_client *node, struct cat_vm *vm,
 }
 
 static int
-check_request(const struct vm_request *req, struct err *err)
+check_disks(const struct vm_request *req, struct err *err)
 {
-    if (naming_name_check(req->name, "VM name", err) < 0)
-        return err->class;
     if (req->n_disks == 0)
         return err_set(err, ERR_INVALID, "vm_without_disks",
                        "a VM needs at least one disk");
@@ -147,6 +145,14 @@ check_request(const struct vm_request *req, struct err *err)
                                req->disks[i].key);
     }
     return 0;
+}
+
+static int
+check_request(const struct vm_request *req, struct err *err)
+{
+    if (naming_name_check(req->name, "VM name", err) < 0)
+        return err->class;
+    return check_disks(req, err);
 }
 
 static int
@@ -203,6 +209,98 @@ nodes_add_vm(struct job_env *env, const struct vm_request *req,
     if (r >= 0)
         r = store_vm(env, &vm, req->actor, err);
     free(uuids);
+    return r < 0 ? err->class : 0;
+}
+
+static const char *
+known_uuid(const struct cat_vm *vm, const char *source)
+{
+    for (size_t i = 0; i < vm->n_disks; i++)
+        if (strcmp(vm->disks[i].source_url, source) == 0)
+            return vm->disks[i].disk_uuid;
+    return NULL;
+}
+
+/* Two disks of one source would be one disk in two places. */
+static int
+check_sources(const struct vm_request *req, struct err *err)
+{
+    for (size_t i = 0; i < req->n_disks; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(req->disks[k].source, req->disks[i].source) == 0)
+                return err_set(err, ERR_INVALID, "invalid_source",
+                               "disks %u and %u have the same source", req->disks[k].key,
+                               req->disks[i].key);
+    return 0;
+}
+
+static int
+store_disks(struct job_env *env, const struct cat_vm *vm, const char *actor,
+            struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+    struct cat_event e = {.severity = "info",
+                          .type = "vm.changed",
+                          .message = "its disks were set",
+                          .vm_id = vm->id,
+                          .actor = actor};
+
+    if (catalog_tx_begin(env->catalog, &tx, err) < 0 ||
+        cat_vm_refresh(env->catalog, vm, err) < 0 || bus_emit(env, &e, err) < 0)
+        return err->class;
+    return catalog_tx_commit(&tx, err);
+}
+
+static int
+set_disks(struct job_env *env, const struct cat_vm *old, const struct vm_request *req,
+          struct err *err)
+{
+    CLEANUP_NODE_CLIENT struct node_client *node = NULL;
+    CLEANUP_FREE struct cat_vm_disk *disks = xcalloc(req->n_disks, sizeof *disks);
+    char(*uuids)[UUID_STR_SIZE] = xcalloc(req->n_disks, sizeof *uuids);
+    struct cat_vm vm = *old;
+    uint64_t allocated;
+    int r;
+
+    vm.disks = disks;
+    vm.n_disks = req->n_disks;
+    for (size_t i = 0; i < req->n_disks; i++) {
+        const char *known = known_uuid(old, req->disks[i].source);
+
+        uuid_make(uuids[i]);
+        disks[i] =
+            (struct cat_vm_disk){.disk_uuid = known ? known : uuids[i],
+                                 .device_key = req->disks[i].key,
+                                 .disk_index = (int64_t)i,
+                                 .label = req->disks[i].label ? req->disks[i].label : "",
+                                 .source_url = req->disks[i].source};
+    }
+    r = nodes_connect(env, vm.node_id, &node, err);
+    if (r >= 0)
+        r = nodes_probe_vm(env, node, &vm, &allocated, err);
+    if (r >= 0)
+        r = store_disks(env, &vm, req->actor, err);
+    free(uuids);
+    return r < 0 ? err->class : 0;
+}
+
+int
+nodes_set_disks(struct job_env *env, const char *vm_id, const struct vm_request *req,
+                struct err *err)
+{
+    struct cat_vm old = {0};
+    int r;
+
+    if (check_disks(req, err) < 0 || check_sources(req, err) < 0 ||
+        cat_vm_get(env->catalog, vm_id, &old, err) < 0)
+        return err->class;
+    r = strcmp(old.source_type, "nbd") == 0
+            ? set_disks(env, &old, req, err)
+            : err_set(err, ERR_INVALID, "not_by_hand",
+                      "which disks '%.300s' has is for its server to say: discover it "
+                      "again",
+                      old.name);
+    cat_vm_done(&old);
     return r < 0 ? err->class : 0;
 }
 

@@ -43,6 +43,13 @@ struct vm_request {
  * nodes_probe_vm(). */
 int nodes_add_vm(struct job_env *env, const struct vm_request *req,
                  char ret_id[UUID_STR_SIZE], struct err *err);
+/* The disks of a VM of source type "nbd" as a whole; @req->name and node_id are not
+ * looked at.  What has the source of a known disk is that disk, whatever its key is now;
+ * any other is a new one, also under the key of an old one.  Those that are gone leave
+ * the VM, their backups stay.  ERR_NOT_FOUND "vm_not_found"; ERR_INVALID "not_by_hand" (a
+ * discovery says what disks the VM has), and those of nodes_add_vm(). */
+int nodes_set_disks(struct job_env *env, const char *vm_id, const struct vm_request *req,
+                    struct err *err);
 int nodes_remove_vm(struct job_env *env, const char *vm_id, const char *actor,
                     struct err *err);
 

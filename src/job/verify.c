@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/timeutil.h"
 #include "catalog/cat_backup_update.h"
+#include "catalog/cat_backup.h"
 #include "catalog/cat_verify.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
@@ -21,7 +22,10 @@ struct verify_job {
     struct live_job *live;
     struct joblog *log;
     char *bad_ranges; /* JSON text */
+    bool chain;
     bool direct;
+    char **damaged; /* locators of layers that cannot be had any more, of older backups */
+    size_t n_damaged;
     struct err why; /* of the end; class 0 = verified */
 };
 
@@ -33,9 +37,22 @@ job_free(struct verify_job *j)
     stored_close(&j->stored);
     joblog_close(j->log);
     free(j->bad_ranges);
+    for (size_t i = 0; i < j->n_damaged; i++)
+        free(j->damaged[i]);
+    free(j->damaged);
     live = j->live;
     free(j);
     live_end(live);
+}
+
+/* A damaged layer takes all above it with it. */
+static void
+note_damaged(struct verify_job *j, const struct verify_disk *d)
+{
+    for (size_t k = d->damaged_from; d->damaged && d->below && k < d->below->n; k++) {
+        j->damaged = xreallocarray(j->damaged, j->n_damaged + 1, sizeof *j->damaged);
+        j->damaged[j->n_damaged++] = xstrdup(d->below->v[k].locator);
+    }
 }
 
 static int
@@ -65,13 +82,41 @@ run(struct verify_job *j, struct err *err)
     for (size_t i = 0; r >= 0 && i < v.n; i++)
         r = stored_fill(&j->stored, i, &disks[i], err);
     if (r >= 0)
-        r = verify_run(&v, err);
+        r = j->chain ? verify_run_chains(&v, err) : verify_run(&v, err);
+    for (size_t i = 0; i < v.n; i++)
+        note_damaged(j, &disks[i]);
     j->bad_ranges = verify_bad_ranges_text(&v);
     j->direct = true;
     for (size_t i = 0; i < v.n; i++)
         j->direct = j->direct && disks[i].direct;
     free(disks);
     return r;
+}
+
+/* The verdict on the backups below. */
+static int
+store_damaged(struct verify_job *j, const struct cat_verification *v, struct err *err)
+{
+    for (size_t i = 0; i < j->n_damaged; i++) {
+        struct naming_locator at;
+        struct cat_backup row = {0};
+        int r;
+
+        if (naming_locator_parse(j->damaged[i], &at) < 0)
+            continue;
+        r = cat_backup_by_seq(j->env->catalog, j->stored.row.vm_id,
+                              j->stored.row.repository_id, at.seq, &row, err);
+        if (r >= 0)
+            r = cat_backup_set_verification(j->env->catalog, row.job_id, v, err);
+        if (r < 0 && err->class == ERR_NOT_FOUND) {
+            err_clear(err);
+            r = 0;
+        }
+        cat_backup_done(&row);
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 /* Result of the job, verdict on the backup, and the event, together. */
@@ -112,7 +157,8 @@ store_outcome(void *arg, struct err *err)
     if ((ok || damaged) &&
         cat_backup_set_verification(j->env->catalog, j->stored.row.job_id, &v, err) < 0)
         return err->class;
-    if (cat_verify_finish(j->env->catalog, j->id, &f, err) < 0 ||
+    if ((damaged && store_damaged(j, &v, err) < 0) ||
+        cat_verify_finish(j->env->catalog, j->id, &f, err) < 0 ||
         bus_emit(j->env, &e, err) < 0)
         return err->class;
     return catalog_tx_commit(&tx, err);
@@ -125,8 +171,8 @@ verify_thread(void *arg)
     struct err err = ERR_INIT;
     struct progress_view view;
 
-    joblog_line(j->log, LOG_LEVEL_INFO, "verification of backup '%s'",
-                j->stored.row.backup_id);
+    joblog_line(j->log, LOG_LEVEL_INFO, "verification of backup '%s'%s",
+                j->stored.row.backup_id, j->chain ? " and all that it stands on" : "");
     if (run(j, &j->why) < 0)
         outcome_name_interruption(j->live, "verifying", &j->why);
     joblog_line(j->log, j->why.class ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "%s",
@@ -189,12 +235,13 @@ start(struct verify_job *j, const char *requested_by, struct err *err)
 }
 
 int
-verify_start(struct job_env *env, const char *backup_id, const char *requested_by,
-             char ret_id[UUID_STR_SIZE], struct err *err)
+verify_start(struct job_env *env, const char *backup_id, bool chain,
+             const char *requested_by, char ret_id[UUID_STR_SIZE], struct err *err)
 {
     struct verify_job *j = xcalloc(1, sizeof *j);
 
     j->env = env;
+    j->chain = chain;
     uuid_make(j->id);
     /* Before the thread starts: it frees the job. */
     memcpy(ret_id, j->id, UUID_STR_SIZE);

@@ -97,6 +97,17 @@ on_disk_done(struct verify_disk *d, const struct job_event *e)
 }
 
 static void
+note_bad(struct bad_range_item *item, const struct verify_disk *d,
+         const struct job_event *e)
+{
+    *item = (struct bad_range_item){.key = e->disk,
+                                    .offset = e->offset,
+                                    .length = e->length,
+                                    .reason = e->bad_reason};
+    snprintf(item->locator, sizeof item->locator, "%s", d ? d->locator : "");
+}
+
+static void
 on_event(void *arg, const struct job_event *e)
 {
     struct verify_run *v = arg;
@@ -113,10 +124,7 @@ on_event(void *arg, const struct job_event *e)
                     e->disk, (unsigned long long)e->offset, (unsigned long long)e->length,
                     bad_range_to_str(e->bad_reason));
         if (v->n_bad < VERIFY_BAD_RANGES_MAX)
-            v->bad[v->n_bad++] = (struct bad_range_item){.key = e->disk,
-                                                         .offset = e->offset,
-                                                         .length = e->length,
-                                                         .reason = e->bad_reason};
+            note_bad(&v->bad[v->n_bad++], d, e);
         break;
     case EVENT_DISK_DONE:
         if (d)
@@ -201,6 +209,29 @@ at_depth(const struct verify_disk *d, size_t depth, struct chain *below)
     return then;
 }
 
+static void
+mark(struct verify_disk *d, size_t depth)
+{
+    if (!d->damaged)
+        d->damaged_from = depth;
+    d->damaged = true;
+}
+
+/* What a round at @depth found: ranges name their disks, the error names one. */
+static void
+mark_damaged(struct verify_run *v, const struct verify_run *round, size_t depth,
+             size_t n_bad_before)
+{
+    for (size_t i = n_bad_before; i < round->n_bad; i++) {
+        struct verify_disk *d = find(v, round->bad[i].key);
+
+        if (d)
+            mark(d, depth);
+    }
+    if (round->has_disk && find(v, round->disk))
+        mark(find(v, round->disk), depth);
+}
+
 /* All disks that have a layer @depth. */
 static int
 verify_depth(struct verify_run *v, size_t depth, struct err *err)
@@ -221,6 +252,12 @@ verify_depth(struct verify_run *v, size_t depth, struct err *err)
         joblog_line(v->log, LOG_LEVEL_INFO, "layer '%s'", disks[round.n - 1].locator);
     }
     r = verify_run(&round, err);
+    if (r < 0 && err->class == ERR_CORRUPT) {
+        mark_damaged(v, &round, depth, v->n_bad);
+        for (size_t i = 0; i < round.n; i++)
+            if (round.has_disk && disks[i].key == round.disk)
+                err_prefix(err, "layer '%s'", disks[i].locator);
+    }
     memcpy(v->bad, round.bad, sizeof v->bad);
     v->n_bad = round.n_bad;
     v->has_disk = round.has_disk;
@@ -274,8 +311,9 @@ verify_bad_ranges_text(const struct verify_run *v)
     CLEANUP_JSON json_t *a = json_array();
 
     for (size_t i = 0; i < v->n_bad; i++)
-        json_array_append_new(a, json_pack("{s:I, s:I, s:I, s:s}", "device_key",
-                                           (json_int_t)v->bad[i].key, "offset",
+        json_array_append_new(a, json_pack("{s:I, s:s, s:I, s:I, s:s}", "device_key",
+                                           (json_int_t)v->bad[i].key, "layer",
+                                           v->bad[i].locator, "offset",
                                            (json_int_t)v->bad[i].offset, "length",
                                            (json_int_t)v->bad[i].length, "reason",
                                            bad_range_to_str(v->bad[i].reason)));

@@ -34,6 +34,8 @@ struct verify_disk {
     /* out */
     bool direct; /* what was read came from the medium */
     bool done;
+    bool damaged;        /* verify_run_chains(): a layer of it is, from the one of */
+    size_t damaged_from; /* this number on, 0 = the base: its moments cannot be had */
     struct byte_counters bytes;
     /* private */
     struct reader_export reader;
@@ -41,6 +43,7 @@ struct verify_disk {
 
 struct bad_range_item {
     uint32_t key;
+    char locator[NAMING_LOCATOR_SIZE]; /* of the layer that was verified */
     uint64_t offset, length;
     enum bad_range reason;
 };

@@ -1,5 +1,6 @@
 # One function for each kind of kill.  Sourced by tests/fault/failpoints.
 # shellcheck shell=bash disable=SC2154
+backup_type=full # of the backup that is killed
 
 # The hub runs with the fail point armed; the client and the worker inherit it.
 at_backup() {
@@ -9,7 +10,7 @@ at_backup() {
     start_node "SENDENSE_FAILPOINT=$1"
     start_hub "SENDENSE_FAILPOINT=$1"
     before=$(newest_backup)
-    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full"}' >/dev/null 2>&1
+    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"'"$backup_type"'"}' >/dev/null 2>&1
     if [[ $1 == hub.* ]]; then
         until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
     fi
@@ -37,7 +38,7 @@ at_node() {
     local id
     stop_daemon node
     start_node "SENDENSE_FAILPOINT=$1"
-    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full"}' >/dev/null 2>&1
+    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"'"$backup_type"'"}' >/dev/null 2>&1
     until_true "$wait_s" node_is_gone || problem "the node never came to $1"
     stop_daemon node KILL
     start_node
@@ -85,12 +86,29 @@ at_undo() {
     stop_daemon node
     start_node SENDENSE_FAILPOINT=client.copying
     start_hub "SENDENSE_FAILPOINT=$1"
-    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full"}' >/dev/null 2>&1
+    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"'"$backup_type"'"}' >/dev/null 2>&1
     until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
     id=$(newest_backup)
     stop_daemon hub
     stop_daemon node
     start_node
     start_hub
+    check_all "$id"
+}
+
+# The node dies while it removes the snapshot of a client that was killed.
+at_lease() {
+    local id
+    stop_daemon node
+    start_node "SENDENSE_FAILPOINT=$1"
+    control POST /set '{"folder_delay_ms": 300}' >/dev/null
+    id=$(api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"'"$backup_type"'"}' | jq -r '.backup_id // empty')
+    moving() { [ "$(api GET "/backups/$id" | jq -r .bytes.read)" -gt 0 ]; }
+    until_true "$wait_s" moving || problem 'no byte moved'
+    kill -KILL "$(node_api GET /jobs | jq -r '[.jobs[] | select(.state == "running")][0].pid')" 2>/dev/null || problem 'no client to kill'
+    control POST /set '{"folder_delay_ms": 0}' >/dev/null
+    until_true "$wait_s" node_is_gone || problem "the node never came to $1"
+    stop_daemon node KILL
+    start_node
     check_all "$id"
 }

@@ -241,7 +241,7 @@ test_backup_others(void **state)
         {0}};
     const struct canned rm[] = {{"DELETE /backups/{id}", 0, NULL}, {0}};
     const struct canned children[] = {
-        {"DELETE /backups/{id}", ERR_EXISTS, "b2 stands on it", "has_children"}, {0}};
+        {"DELETE /backups/{id}", ERR_EXISTS, "b2 stands on it", "backup_has_children"}, {0}};
     const struct canned cancel[] = {
         {"POST /backups/{id}/cancel", 0, "{\"status\":\"running\"}"}, {0}};
     const struct canned log[] = {
