@@ -154,7 +154,9 @@ call(struct vim_session *s, struct soap_request *r, unsigned timeout_ms,
                              .accept = "text/xml",
                              .max_response = SOAP_ANSWER_MAX,
                              .fresh_connection = starts_task(r->method),
-                             .connect_timeout_ms = timeout_ms,
+                             .connect_timeout_ms = timeout_ms < s->connect_timeout_ms
+                                                       ? timeout_ms
+                                                       : s->connect_timeout_ms,
                              .timeout_ms = timeout_ms};
     struct http_response a = {0};
     int e;
@@ -232,7 +234,8 @@ login(struct vim_session *s, struct err *err)
     if (soap_end(&r, err) < 0)
         return err_prefix(err, "user name or password");
     s->login_tried = true;
-    if (call(s, &r, 0, &doc, &response, err) < 0)
+    /* Not to be cancelled: it may be done already, and the cookie is in its answer. */
+    if (call(s, &r, s->timeout_ms, &doc, &response, err) < 0)
         return login_failed(s, err);
     if (!s->cookie)
         return err_set(err, ERR_PROTOCOL, "vcenter_protocol",

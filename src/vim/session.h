@@ -50,8 +50,8 @@ struct vim_about {
 };
 
 /* Logs in; strings are copied.  Wrong user or password: ERR_AUTH "vcenter_login".  A
- * cancel or timeout in the middle of the login itself may leave a session that only the
- * server's idle end gives back: nobody knows its cookie. */
+ * login that is under way is not cancelled; one whose answer does not come in time may
+ * leave a session that only the server's idle end gives back: nobody knows its cookie. */
 int vim_open(const struct vim_target *t, struct vim_session **ret, struct err *err);
 /* Logs out, within 10 s whatever happens.  NULL ok. */
 void vim_close(struct vim_session *s);
