@@ -9,8 +9,7 @@
 
 #define VIM_CONFIG_MAX (2u << 20)
 
-/* Waits for a task's end, however long it takes; asks at 0.1 s, growing to 5 s, so that
- * an end is seen within a quarter of what the task took.  A server
+/* Waits for a task's end, however long it takes; asks at 0.3 s, growing to 5 s.  A server
  * that does not answer is asked again for 2 minutes.  The task is the server's: after
  * ERR_CANCELLED it goes on there.
  * @progress may be NULL.  ERR_IO "vcenter_task" or the code of the fault; a task that the

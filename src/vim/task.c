@@ -8,7 +8,7 @@
 #include "base/timeutil.h"
 #include "vim/props.h"
 
-#define POLL_FIRST_MS 100
+#define POLL_FIRST_MS 50 /* most tasks are short; the pause grows by half each time */
 #define POLL_MAX_MS 5000
 #define SILENCE_MS 120000 /* how long a server may be away while we wait */
 #define BUSY_FIRST_MS 2000
@@ -54,7 +54,7 @@ wait_for(struct vim_session *s, const struct moref *task,
         }
         if (vim_pause(s, ms, err) < 0)
             return err->class;
-        ms = ms * 5 / 4 < POLL_MAX_MS ? ms * 5 / 4 : POLL_MAX_MS;
+        ms = ms * 3 / 2 < POLL_MAX_MS ? ms * 3 / 2 : POLL_MAX_MS;
     }
     if (ret->state == VIM_TASK_FAILED)
         return (*err = ret->error).class;
