@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/version.h"
 #include "source.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL

@@ -1,8 +1,10 @@
 /* client/main.c - the program sendense-backup-client. */
 #include <getopt.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -25,6 +27,8 @@ static const char help_text[] =
     "Without options it is run by sendense-node: one job spec as a line of JSON on "
     "stdin,\n"
     "events as lines of JSON on stdout (docs/design/protocol.md).\n"
+    "\n"
+    "  --cookie-fd N          the node's memory for the cookie of a vCenter session\n"
     "\n"
     "  --probe                one line of JSON on stdin names sources; the answer on "
     "stdout\n"
@@ -55,6 +59,7 @@ static const char help_text[] =
 enum option_id {
     OPT_PROBE = 256,
     OPT_VSPHERE,
+    OPT_COOKIE_FD,
     OPT_SOURCES,
     OPT_TARGETS,
     OPT_CONNECTIONS,
@@ -69,6 +74,7 @@ enum option_id {
 static const struct option options[] = {
     {"probe", no_argument, NULL, OPT_PROBE},
     {"vsphere", no_argument, NULL, OPT_VSPHERE},
+    {"cookie-fd", required_argument, NULL, OPT_COOKIE_FD},
     {"nbd-sources", required_argument, NULL, OPT_SOURCES},
     {"nbd-targets", required_argument, NULL, OPT_TARGETS},
     {"connections", required_argument, NULL, OPT_CONNECTIONS},
@@ -84,6 +90,7 @@ static const struct option options[] = {
 struct command_line {
     bool probe, vsphere, version, help, by_hand;
     struct by_hand hand;
+    int cookie_fd; /* < 0 = none */
     enum log_level level;
 };
 
@@ -103,6 +110,17 @@ take_number(const char *text, uint64_t *ret)
 }
 
 static int
+take_cookie_fd(const char *text, int *ret)
+{
+    uint64_t fd;
+
+    if (text_to_u64(text, &fd) < 0 || fd <= STDERR_FILENO || fd > INT_MAX)
+        return usage("--cookie-fd wants the number of an open descriptor");
+    *ret = (int)fd;
+    return 0;
+}
+
+static int
 take_option(int opt, const char *arg, struct command_line *ret)
 {
     switch (opt) {
@@ -112,6 +130,8 @@ take_option(int opt, const char *arg, struct command_line *ret)
     case OPT_VSPHERE:
         ret->vsphere = true;
         return 0;
+    case OPT_COOKIE_FD:
+        return take_cookie_fd(arg, &ret->cookie_fd);
     case OPT_SOURCES:
         ret->hand.sources = arg;
         break;
@@ -155,6 +175,8 @@ parse(int argc, char **argv, struct command_line *ret)
             return -1;
     if (optind < argc)
         return usage("there are no arguments, only options");
+    if (ret->cookie_fd >= 0 && (ret->by_hand || ret->probe || ret->vsphere))
+        return usage("--cookie-fd is for jobs of the node only");
     if (ret->by_hand + ret->probe + ret->vsphere > 1)
         return usage("--probe and --vsphere go with no other option");
     if (ret->by_hand && (!ret->hand.sources || !ret->hand.targets))
@@ -165,7 +187,7 @@ parse(int argc, char **argv, struct command_line *ret)
 int
 main(int argc, char **argv)
 {
-    struct command_line cl = {.level = LOG_LEVEL_INFO};
+    struct command_line cl = {.cookie_fd = -1, .level = LOG_LEVEL_INFO};
     struct err err = ERR_INIT;
     int signal_fd;
 
@@ -188,5 +210,5 @@ main(int argc, char **argv)
     version_log(CLIENT_PROG);
     if (cl.vsphere)
         return mode_vsphere(signal_fd);
-    return cl.probe ? mode_probe(signal_fd) : mode_job(signal_fd);
+    return cl.probe ? mode_probe(signal_fd) : mode_job(signal_fd, cl.cookie_fd);
 }

@@ -47,8 +47,20 @@ cleanup_minder(struct minder **m)
     minder_free(take_ptr(m));
 }
 
+/* The source servers are handed it by name, nobody else inherits it. */
+static int
+take_box(struct minder *m, int box_fd, struct err *err)
+{
+    if (box_fd < 0)
+        return cookie_box_create(&m->box_fd, err);
+    if (fcntl(box_fd, F_SETFD, FD_CLOEXEC) < 0)
+        return err_errno(err, errno, NULL, "the descriptor of the cookie");
+    m->box_fd = box_fd;
+    return 0;
+}
+
 int
-minder_new(struct minder **ret, struct err *err)
+minder_new(int box_fd, struct minder **ret, struct err *err)
 {
     CLEANUP_MINDER struct minder *m = xcalloc(1, sizeof(*m));
 
@@ -56,8 +68,7 @@ minder_new(struct minder **ret, struct err *err)
     m->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (m->done_fd < 0 || pipe2(m->renew_fds, O_CLOEXEC | O_NONBLOCK) < 0)
         return err_errno(err, errno, NULL, "make descriptors for the session");
-    if (cookie_box_create(&m->box_fd, err) < 0 ||
-        cookie_box_map(m->box_fd, true, &m->box, err) < 0)
+    if (take_box(m, box_fd, err) < 0 || cookie_box_map(m->box_fd, true, &m->box, err) < 0)
         return err->class;
     *ret = take_ptr(&m);
     return 0;
@@ -71,6 +82,19 @@ minder_on_cookie(void *minder, const char *cookie)
 
     if (cookie_box_write(&m->box, cookie, strlen(cookie), &err) < 0)
         log_error("the session's cookie cannot be handed on: %s", err.msg);
+}
+
+int
+minder_cookie(const struct minder *m, struct secret **ret, struct err *err)
+{
+    char cookie[COOKIE_TEXT_MAX + 1];
+    uint32_t generation;
+
+    if (cookie_box_read(&m->box, cookie, &generation, err) < 0)
+        return err->class;
+    *ret = cookie[0] ? secret_new(cookie, strlen(cookie)) : NULL;
+    explicit_bzero(cookie, sizeof(cookie));
+    return 0;
 }
 
 int

@@ -12,9 +12,13 @@ struct minder;
 #define CLEANUP_MINDER CLEANUP(cleanup_minder)
 void cleanup_minder(struct minder **m); /* minder_free() */
 
-int minder_new(struct minder **ret, struct err *err);
+/* @box_fd: the memory (os/cookie_box.h) that the cookie is put in, taken; < 0 = memory of
+ * its own. */
+int minder_new(int box_fd, struct minder **ret, struct err *err);
 void minder_free(struct minder *m); /* stops; NULL ok */
 
+/* What is in the memory now; NULL = no cookie. */
+int minder_cookie(const struct minder *m, struct secret **ret, struct err *err);
 /* For vim_target.on_cookie, @minder as its argument. */
 void minder_on_cookie(void *minder, const char *cookie);
 int minder_cookie_fd(const struct minder *m); /* for the source servers; owned by @m */

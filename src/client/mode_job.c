@@ -19,6 +19,9 @@ run_nbd(struct control *c, const struct job_spec *spec, struct err *err)
     return r;
 }
 
+/* Where the node reads our session's cookie; set once, before there are threads. */
+static int box_fd = -1;
+
 static int
 run(struct control *c, const char *line, size_t n, struct err *err)
 {
@@ -28,13 +31,14 @@ run(struct control *c, const char *line, size_t n, struct err *err)
     if (job_spec_decode_line(line, n, &spec, err) < 0 ||
         session_watch(c, spec.job_id, err) < 0)
         return err->class;
-    return spec.vsphere ? vsphere_job_run(c, &spec, err) : run_nbd(c, &spec, err);
+    return spec.vsphere ? vsphere_job_run(c, &spec, box_fd, err) : run_nbd(c, &spec, err);
 }
 
 int
-mode_job(int signal_fd)
+mode_job(int signal_fd, int cookie_fd)
 {
     const struct session s = {.prog = CLIENT_PROG, .leave = _exit, .run = run};
 
+    box_fd = cookie_fd;
     return session_main(&s, signal_fd);
 }

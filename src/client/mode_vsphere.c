@@ -71,9 +71,17 @@ remove_snapshot(struct vim_session *s, const struct vsphere_question *q,
     return 0;
 }
 
+static void
+note_cookie(void *arg, const char *cookie)
+{
+    bool *has_session = arg;
+
+    *has_session = cookie[0] != '\0';
+}
+
 static int
-ask(const struct vsphere_question *q, int cancel_fd, struct vsphere_answer *a,
-    struct err *err)
+ask(const struct vsphere_question *q, int cancel_fd, bool *has_session,
+    struct vsphere_answer *a, struct err *err)
 {
     CLEANUP_VCENTER struct vcenter vc = {0};
     char fingerprint[TLS_FINGERPRINT_STR];
@@ -85,7 +93,8 @@ ask(const struct vsphere_question *q, int cancel_fd, struct vsphere_answer *a,
         a->sha256 = xstrdup(fingerprint);
         return 0;
     }
-    if (vcenter_open(&vc, &q->login, &q->deadlines, cancel_fd, NULL, NULL, err) < 0)
+    if (vcenter_open(&vc, &q->login, &q->deadlines, cancel_fd, q->stale_session,
+                     note_cookie, has_session, err) < 0)
         return err->class;
     put_server(vc.session, a);
     switch (q->kind) {
@@ -107,10 +116,15 @@ ask(const struct vsphere_question *q, int cancel_fd, struct vsphere_answer *a,
 static void
 answer(const struct vsphere_question *q, int cancel_fd, struct vsphere_answer *ret)
 {
+    bool has_session = q->stale_session != NULL;
     struct err err = ERR_INIT;
 
     ret->kind = q->kind;
-    ret->ok = ask(q, cancel_fd, ret, &err) == 0;
+    if (ask(q, cancel_fd, &has_session, ret, &err) == 0 && has_session &&
+        q->stale_session)
+        err_set(&err, ERR_UNAVAILABLE, "session_left",
+                "the session of a client that died could not be ended");
+    ret->ok = err.class == 0;
     if (ret->ok)
         return;
     ret->code = xstrdup(err.code);

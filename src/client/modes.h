@@ -7,7 +7,9 @@
 #define CLIENT_PROG "sendense-backup-client"
 
 /* Each returns the exit status of the program. */
-int mode_job(int signal_fd); /* spec on stdin, events on stdout: protocol.md 3.1 and 4 */
+/* Spec on stdin, events on stdout: protocol.md 3.1 and 4.  @cookie_fd: memory of whoever
+ * started us that a session's cookie is put in, taken; < 0 = none. */
+int mode_job(int signal_fd, int cookie_fd);
 int mode_probe(int signal_fd); /* question on stdin, answer on stdout: protocol.md 2 */
 
 int mode_vsphere(int signal_fd); /* the same: protocol.md 2.1 */

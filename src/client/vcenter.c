@@ -32,6 +32,7 @@ make_trust(const struct vsphere_login *login, struct tls_trust *ret, struct err 
 int
 vcenter_open(struct vcenter *v, const struct vsphere_login *login,
              const struct spec_deadlines *deadlines, int cancel_fd,
+             const struct secret *cookie,
              void (*on_cookie)(void *arg, const char *cookie), void *on_cookie_arg,
              struct err *err)
 {
@@ -40,6 +41,7 @@ vcenter_open(struct vcenter *v, const struct vsphere_login *login,
         .url = login->url,
         .user = login->user,
         .password = login->password,
+        .cookie = cookie,
         .trust = &v->trust,
         .connect_timeout_ms = deadlines->connect_s * 1000,
         .timeout_ms = call_ms > CALL_MIN_MS ? call_ms : CALL_MIN_MS,

@@ -13,9 +13,11 @@ struct vcenter {
 void vcenter_close(struct vcenter *v); /* logs out; harmless when it is closed */
 #define CLEANUP_VCENTER CLEANUP(vcenter_close)
 
-/* Logs in.  @v must stay where it is.  @on_cookie as in vim_target, may be NULL. */
+/* Logs in, or goes on with the session of @cookie (as in vim_target; NULL = log in).  @v
+ * must stay where it is.  @on_cookie as in vim_target, may be NULL. */
 int vcenter_open(struct vcenter *v, const struct vsphere_login *login,
                  const struct spec_deadlines *deadlines, int cancel_fd,
+                 const struct secret *cookie,
                  void (*on_cookie)(void *arg, const char *cookie), void *on_cookie_arg,
                  struct err *err);
 

@@ -123,9 +123,9 @@ clean_up(struct vsphere_job *job)
 }
 
 int
-vsphere_job_run(struct control *c, struct job_spec *spec, struct err *err)
+vsphere_job_run(struct control *c, struct job_spec *spec, int box_fd, struct err *err)
 {
-    struct vsphere_job job = {.spec = spec, .control = c};
+    struct vsphere_job job = {.spec = spec, .control = c, .box_fd = box_fd};
     int r;
 
     job.layouts = xcalloc(spec->n_disks, sizeof(*job.layouts));

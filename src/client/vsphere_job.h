@@ -13,6 +13,7 @@
  * Codes beside those of vim/session.h, vim/source.h, source_server.h and copy/copy.h:
  * vm_is_template, vm_not_connected, vm_changed (ERR_INVALID), consolidation_needed
  * (ERR_UNAVAILABLE), quiesce_failed, snapshot_failed, source_failed (ERR_IO). */
-int vsphere_job_run(struct control *c, struct job_spec *spec, struct err *err);
+int vsphere_job_run(struct control *c, struct job_spec *spec, int box_fd,
+                    struct err *err);
 
 #endif

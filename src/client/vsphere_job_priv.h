@@ -15,6 +15,7 @@ struct vsphere_job {
     struct job_spec *spec;
     struct control *control;
 
+    int box_fd; /* the node's memory for the cookie; < 0 = none */
     struct minder *minder;
     struct vcenter vc;
     struct vim_vm vm;            /* before the snapshot */

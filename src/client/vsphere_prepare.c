@@ -1,20 +1,30 @@
 /* client/vsphere_prepare.c - see vsphere_prepare.h. */
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "client/vsphere_prepare.h"
 
 #define CONNECTED "connected"
 
+/* The phase after the login is also when the node looks for the cookie: the sooner, the
+ * smaller is the time in which a session is known to nobody but us. */
 static int
 log_in(struct vsphere_job *job, struct err *err)
 {
+    CLEANUP_SECRET struct secret *left = NULL; /* by the client of an earlier attempt */
+
     vsphere_phase(job, PHASE_CONNECTING);
-    if (minder_new(&job->minder, err) < 0)
+    if (minder_new(job->box_fd, &job->minder, err) < 0 ||
+        minder_cookie(job->minder, &left, err) < 0)
         return err->class;
-    return vcenter_open(&job->vc, &job->spec->vsphere->login, &job->spec->deadlines,
-                        copy_stop_fd(job->control->stop), minder_on_cookie, job->minder,
-                        err);
+    if (vcenter_open(&job->vc, &job->spec->vsphere->login, &job->spec->deadlines,
+                     copy_stop_fd(job->control->stop), left, minder_on_cookie,
+                     job->minder, err) < 0)
+        return err->class;
+    vsphere_phase(job, PHASE_PREPARING);
+    FAILPOINT(CLIENT_LOGGED_IN);
+    return 0;
 }
 
 static int

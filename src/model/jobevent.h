@@ -39,6 +39,7 @@
 #define JOB_PHASE_LIST(X)                                                                \
     X(PHASE_NONE, "none")                                                                \
     X(PHASE_CONNECTING, "connecting")                                                    \
+    X(PHASE_PREPARING, "preparing")       /* logged in; the VM is looked at */           \
     X(PHASE_SNAPSHOTTING, "snapshotting") /* from here on a snapshot may exist */        \
     X(PHASE_REMOVING_SNAPSHOT, "removing_snapshot")                                      \
     X(PHASE_TRANSFERRING, "transferring")                                                \

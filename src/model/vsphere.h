@@ -17,6 +17,7 @@
 #define VSPHERE_VMS_MAX 50000u
 #define VSPHERE_DISKS_MAX 512u
 #define VSPHERE_SNAPSHOT_PREFIX "sendense-" /* no other is made or removed */
+#define VSPHERE_COOKIE_MAX 4088u            /* what os/cookie_box.h holds */
 #define VSPHERE_LEASE_MIN_S 30u
 #define VSPHERE_LEASE_MAX_S 86400u
 #define VSPHERE_LEASE_S 600u
@@ -41,6 +42,9 @@ struct vsphere_question {
     char *vm_ref;               /* vm, remove_snapshot; else NULL */
     char *vm_instance_uuid;     /* the same; may be "" */
     char *snapshot_name;        /* remove_snapshot; else NULL */
+    /* remove_snapshot: a Cookie header; the session of a client that died, to be ended
+     * too; NULL = none */
+    struct secret *stale_session;
     struct spec_deadlines deadlines;
 };
 #define CLEANUP_VSPHERE_QUESTION CLEANUP(vsphere_question_done)

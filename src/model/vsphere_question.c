@@ -39,6 +39,7 @@ vsphere_question_done(struct vsphere_question *q)
     free(q->vm_ref);
     free(q->vm_instance_uuid);
     free(q->snapshot_name);
+    secret_free(q->stale_session);
     *q = (struct vsphere_question){0};
 }
 
@@ -54,6 +55,25 @@ get_vm(struct jreader *up, struct vsphere_question *q)
     if (up->err->class == 0 && !q->vm_ref[0] && !q->vm_instance_uuid[0])
         codec_fail(&r, "ref", "or instance_uuid must name the VM");
     jreader_end(&r);
+}
+
+/* It goes into a header: what could end that and begin another one is refused. */
+static void
+get_stale_session(struct jreader *r, struct vsphere_question *q)
+{
+    const char *s = jopt_str(r, "stale_session", NULL);
+
+    if (!s)
+        return;
+    if (q->kind != VSPHERE_REMOVE_SNAPSHOT)
+        codec_fail(r, "stale_session", "must be null for this question");
+    else if (!s[0] || strlen(s) > VSPHERE_COOKIE_MAX)
+        codec_fail(r, "stale_session", "must have 1 to 4088 bytes");
+    for (const char *p = s; *p; p++)
+        if (*p < ' ' || *p > '~')
+            codec_fail(r, "stale_session", "must be printable ASCII");
+    if (r->err->class == 0)
+        q->stale_session = secret_new(s, strlen(s));
 }
 
 int
@@ -74,6 +94,7 @@ vsphere_question_decode(const json_t *j, struct vsphere_question *ret, struct er
         q.snapshot_name = vsphere_snapshot_name_get(&r, "snapshot_name");
     else if (jopt_str(&r, "snapshot_name", NULL))
         codec_fail(&r, "snapshot_name", "must be null for this question");
+    get_stale_session(&r, &q);
     spec_get_deadlines(&r, &q.deadlines);
     if (jreader_end(&r) < 0)
         return err->class;
@@ -98,6 +119,8 @@ vsphere_question_encode(const struct vsphere_question *q)
     codec_put(o, "login", vsphere_login_put(&q->login));
     codec_put(o, "vm", vm);
     codec_put_str(o, "snapshot_name", q->snapshot_name);
+    if (q->stale_session)
+        codec_put_str(o, "stale_session", secret_reveal(q->stale_session));
     codec_put(o, "deadlines", spec_put_deadlines(&q->deadlines));
     return o;
 }

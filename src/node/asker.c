@@ -154,10 +154,11 @@ ask(struct asker *a, const json_t *question, unsigned time_s, json_t **ret,
     struct err *err)
 {
     CLEANUP_CLIENT_IO struct client_io io = {0};
+    const char *const args[] = {a->opt.mode, NULL};
     uint64_t deadline_ns = time_s == 0 ? UINT64_MAX : time_mono_ns() + time_s * NS_PER_S;
     int r;
 
-    if (client_io_start(&io, a->opt.client, a->opt.mode, a->opt.answer_max, err) < 0)
+    if (client_io_start(&io, a->opt.client, args, -1, a->opt.answer_max, err) < 0)
         return err->class;
     if (send_question(&io, question, err) < 0)
         return err->class;

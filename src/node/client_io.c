@@ -14,17 +14,21 @@
 #define DIAG_LINE_MAX 1500 /* bytes: fits one line of the log */
 
 int
-client_io_start(struct client_io *io, const char *client, const char *arg,
-                size_t line_max, struct err *err)
+client_io_start(struct client_io *io, const char *client, const char *const *args,
+                int keep_fd, size_t line_max, struct err *err)
 {
-    const char *const argv[] = {client, arg, NULL};
+    const char *argv[CLIENT_ARGS_MAX + 2] = {client};
     const struct child_spec spec = {
         .argv = argv,
+        .keep_fds = &keep_fd,
+        .n_keep_fds = keep_fd < 0 ? 0 : 1,
         .in = CHILD_PIPE,
         .out = CHILD_PIPE,
         .err = CHILD_PIPE,
     };
 
+    for (unsigned i = 0; args && args[i] && i < CLIENT_ARGS_MAX; i++)
+        argv[i + 1] = args[i];
     *io = (struct client_io){.in = BUF_INIT(SPEC_LINE_MAX + 4096)};
     line_reader_init(&io->out, line_max);
     line_reader_init(&io->diag, DIAG_LINE_MAX);

@@ -30,10 +30,12 @@ struct client_io {
 };
 #define CLEANUP_CLIENT_IO CLEANUP(client_io_done)
 
-/* Starts @client with @arg (or NULL), whose lines have at most @line_max bytes.
- * ERR_UNAVAILABLE "client_not_started". */
-int client_io_start(struct client_io *io, const char *client, const char *arg,
-                    size_t line_max, struct err *err);
+/* Starts @client with @args (at most CLIENT_ARGS_MAX, ended by NULL; or NULL), whose
+ * lines have at most @line_max bytes.  It inherits @keep_fd under the same number; < 0 =
+ * none. ERR_UNAVAILABLE "client_not_started". */
+#define CLIENT_ARGS_MAX 2u
+int client_io_start(struct client_io *io, const char *client, const char *const *args,
+                    int keep_fd, size_t line_max, struct err *err);
 /* Ends and reaps what still runs; wipes what was queued. */
 void client_io_done(struct client_io *io);
 

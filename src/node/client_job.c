@@ -1,6 +1,7 @@
 /* node/client_job.c - see client_job.h.  The thread that minds the client is in
  * client_mind.c. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,6 +19,7 @@ job_unref(struct client_job *job)
     if (!job || atomic_fetch_sub(&job->refs, 1) != 1)
         return;
     client_io_done(&job->io);
+    cookie_box_unmap(&job->box);
     event_log_free(job->log);
     job_event_done(&job->result);
     free(job->hello.version);
@@ -52,6 +54,7 @@ job_new(const struct client_job_options *opt, const struct client_job_spec *spec
     job->spec = *spec;
     job->grace_ms = opt->grace_ms;
     job->gone = opt->gone;
+    job->cookie = opt->cookie;
     job->gone_arg = opt->gone_arg;
     job->started_us = time_utc_us();
     job->wake_fd = -1;
@@ -66,9 +69,30 @@ job_new(const struct client_job_options *opt, const struct client_job_spec *spec
     return job;
 }
 
+static int
+start_client(struct client_job *job, const char *client, const struct secret *session,
+             struct err *err)
+{
+    CLEANUP_FD int fd = -1;
+    char number[16];
+    const char *const args[] = {"--cookie-fd", number, NULL};
+
+    if (!job->spec.has_session)
+        return client_io_start(&job->io, client, NULL, -1, EVENT_LINE_MAX, err);
+    if (cookie_box_create(&fd, err) < 0 || cookie_box_map(fd, true, &job->box, err) < 0)
+        return err->class;
+    /* Now we are the only writer, from the client's start on it is. */
+    if (session &&
+        cookie_box_write(&job->box, secret_reveal(session), secret_len(session), err) < 0)
+        return err->class;
+    snprintf(number, sizeof(number), "%d", fd);
+    return client_io_start(&job->io, client, args, fd, EVENT_LINE_MAX, err);
+}
+
 int
 client_job_start(const struct client_job_options *opt, const struct client_job_spec *spec,
-                 const char *line, struct client_job **ret, struct err *err)
+                 const char *line, const struct secret *session, struct client_job **ret,
+                 struct err *err)
 {
     CLEANUP_CLIENT_JOB struct client_job *job = job_new(opt, spec);
     int r;
@@ -77,7 +101,7 @@ client_job_start(const struct client_job_options *opt, const struct client_job_s
     if (job->wake_fd < 0)
         return err_errno(err, errno, NULL, "make an event descriptor");
     FAILPOINT(NODE_JOB_ACCEPTED);
-    if (client_io_start(&job->io, opt->client, NULL, EVENT_LINE_MAX, err) < 0)
+    if (start_client(job, opt->client, session, err) < 0)
         return err->class;
     FAILPOINT(NODE_CLIENT_STARTED);
     job->pid = child_identity(job->io.child)->pid;

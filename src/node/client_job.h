@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/secret.h"
 #include "model/nodeapi.h"
 
 struct client_job;
@@ -29,7 +30,10 @@ struct client_job_options {
     /* The client is gone, and its result not yet told.  From the job's thread; may be
      * NULL. */
     void (*gone)(void *arg, const char *job_id, enum client_left left);
-    void *gone_arg;
+    /* Another session of the client at its vCenter; "" = it has logged out.  From the
+     * job's thread, before gone(); may be NULL. */
+    void (*cookie)(void *arg, const char *job_id, const char *cookie);
+    void *gone_arg; /* of both */
 };
 
 #define CLIENT_JOB_HASH_SIZE 32
@@ -37,14 +41,17 @@ struct client_job_options {
 struct client_job_spec {
     char job_id[UUID_STR_SIZE];
     uint32_t attempt;
+    bool has_session; /* at a vCenter: the client is handed memory for its cookie */
     unsigned char hash[CLIENT_JOB_HASH_SIZE]; /* of the canonical spec: "the same spec" */
 };
 
-/* Starts the client and hands it @line (one spec with its newline, not kept).  The caller
- * owns one reference and must client_job_join() once before dropping it. */
+/* Starts the client and hands it @line (one spec with its newline, not kept) and the
+ * cookie of a session to go on with (NULL = none; ignored without has_session).  The
+ * caller owns one reference and must client_job_join() once before dropping it. */
 int client_job_start(const struct client_job_options *opt,
                      const struct client_job_spec *spec, const char *line,
-                     struct client_job **ret, struct err *err);
+                     const struct secret *session, struct client_job **ret,
+                     struct err *err);
 struct client_job *client_job_ref(struct client_job *job);
 
 const struct client_job_spec *client_job_spec(const struct client_job *job);

@@ -8,6 +8,7 @@
 #include "node/client_io.h"
 #include "node/client_job.h"
 #include "node/event_log.h"
+#include "os/cookie_box.h"
 
 enum job_wish { WISH_NONE, WISH_CANCEL, WISH_STOP };
 
@@ -19,6 +20,7 @@ struct client_job {
     struct client_job_spec spec;
     unsigned grace_ms;
     void (*gone)(void *arg, const char *job_id, enum client_left left);
+    void (*cookie)(void *arg, const char *job_id, const char *cookie);
     void *gone_arg;
     int64_t started_us;
     pid_t pid;
@@ -27,6 +29,8 @@ struct client_job {
 
     /* the minding thread only */
     struct client_io io;
+    struct cookie_box box; /* the client writes it; none when it has no session */
+    uint32_t seen_cookie;  /* its generation when it was last read */
     struct event_stream stream;
     enum job_wish seen_wish;
     enum stop_step step;

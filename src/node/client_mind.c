@@ -121,6 +121,27 @@ take_event(struct client_job *job, struct job_event *e, struct err *err)
     return store_event(job, e, err);
 }
 
+/* After every line: the session must be known before the client can be lost, or this
+ * node. */
+static void
+look_at_cookie(struct client_job *job)
+{
+    char cookie[COOKIE_TEXT_MAX + 1];
+    struct err err = ERR_INIT;
+
+    if (!job->box.words || !job->cookie ||
+        cookie_box_generation(&job->box) == job->seen_cookie)
+        return;
+    if (cookie_box_read(&job->box, cookie, &job->seen_cookie, &err) < 0) {
+        /* Killed while it wrote, as a rule: what was there before stays. */
+        log_warn("the cookie of the client's session: %s", err.msg);
+        job->seen_cookie = cookie_box_generation(&job->box);
+        return;
+    }
+    job->cookie(job->gone_arg, job->spec.job_id, cookie);
+    explicit_bzero(cookie, sizeof(cookie));
+}
+
 /* Nothing that comes after a breach can be believed. */
 static void
 note_breach(struct client_job *job, const struct err *err)
@@ -146,6 +167,7 @@ take_lines(struct client_job *job)
         r = event_stream_line(&job->stream, line, n, &e, &err);
         if (r == 0)
             r = take_event(job, &e, &err);
+        look_at_cookie(job);
     }
     if (r < 0)
         note_breach(job, &err);
@@ -264,6 +286,7 @@ client_mind(void *arg)
              job_result_to_str(job->result.status), job->result.code ? " " : "",
              job->result.code ? job->result.code : "", child_cost_to_str(&how, cost));
     client_io_done(&job->io);
+    look_at_cookie(job);
     if (job->gone)
         job->gone(job->gone_arg, job->spec.job_id, job->left);
     publish_result(job);

@@ -29,6 +29,12 @@ client_gone(void *arg, const char *job_id, enum client_left left)
     lease_keeper_client_gone(arg, job_id, left);
 }
 
+static void
+client_cookie(void *arg, const char *job_id, const char *cookie)
+{
+    lease_keeper_session(arg, job_id, cookie);
+}
+
 struct job_table *
 job_table_new(const struct job_table_options *opt)
 {
@@ -37,6 +43,7 @@ job_table_new(const struct job_table_options *opt)
     t->opt = *opt;
     if (t->opt.leases) {
         t->opt.job.gone = client_gone;
+        t->opt.job.cookie = client_cookie;
         t->opt.job.gone_arg = t->opt.leases;
     }
     if (t->opt.keep_ended == 0)
@@ -149,6 +156,7 @@ wanted_read(struct wanted *w, const json_t *body, struct err *err)
                        "the job spec is longer than %u bytes", SPEC_LINE_MAX);
     memcpy(w->id.job_id, w->spec.job_id, sizeof(w->id.job_id));
     w->id.attempt = w->spec.attempt;
+    w->id.has_session = w->spec.vsphere != NULL;
     return 0;
 }
 
@@ -184,13 +192,14 @@ start_client(struct job_table *t, const struct wanted *w, struct client_job **re
              struct err *err)
 {
     const bool lease = w->spec.snapshot != NULL;
+    CLEANUP_SECRET struct secret *session = NULL;
 
     if (lease && !t->opt.leases)
         return err_set(err, ERR_UNAVAILABLE, "no_lease_store",
                        "the node keeps no leases of snapshots");
-    if (lease && lease_keeper_add(t->opt.leases, &w->spec, err) < 0)
+    if (lease && lease_keeper_add(t->opt.leases, &w->spec, &session, err) < 0)
         return err->class;
-    if (client_job_start(&t->opt.job, &w->id, w->line, ret, err) == 0)
+    if (client_job_start(&t->opt.job, &w->id, w->line, session, ret, err) == 0)
         return 0;
     if (lease)
         lease_keeper_client_gone(t->opt.leases, w->spec.job_id, CLIENT_LEFT_UNTOUCHED);

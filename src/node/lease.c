@@ -11,6 +11,7 @@
 #define BACKOFF_MIN_S 5u
 #define BACKOFF_MAX_S 300u
 #define SEALED_MAX (256u * 1024)
+#define VM_GONE_ATTEMPTS 14u
 #define CONTEXT_SIZE (UUID_STR_SIZE + 8)
 
 void
@@ -23,6 +24,7 @@ node_lease_free(struct node_lease *l)
     free(l->vm_name);
     free(l->snapshot_name);
     vsphere_login_done(&l->login);
+    secret_free(l->session);
     free(l->last_error);
     free(l);
 }
@@ -59,6 +61,18 @@ node_lease_of_spec(const struct job_spec *spec, int64_t now_us)
     return l;
 }
 
+bool
+node_lease_set_session(struct node_lease *l, const char *cookie)
+{
+    const char *old = l->session ? secret_reveal(l->session) : "";
+
+    if (strcmp(old, cookie) == 0)
+        return false;
+    secret_free(l->session);
+    l->session = cookie[0] ? secret_new(cookie, strlen(cookie)) : NULL;
+    return true;
+}
+
 struct vsphere_question
 node_lease_question(const struct node_lease *l)
 {
@@ -68,6 +82,7 @@ node_lease_question(const struct node_lease *l)
         .vm_ref = l->vm_ref,
         .vm_instance_uuid = l->vm_instance_uuid,
         .snapshot_name = l->snapshot_name,
+        .stale_session = l->session,
         .deadlines = l->deadlines,
     };
 }
@@ -120,6 +135,7 @@ take_question(struct node_lease *l, struct vsphere_question *q)
     l->snapshot_name = take_ptr(&q->snapshot_name);
     l->login = q->login;
     q->login = (struct vsphere_login){0};
+    l->session = take_ptr(&q->stale_session);
     l->deadlines = q->deadlines;
 }
 
@@ -186,6 +202,14 @@ node_lease_view(const struct node_lease *l, struct lease *ret)
         .last_error = xstrdup(l->last_error),
     };
     memcpy(ret->job_id, l->job_id, sizeof(ret->job_id));
+}
+
+bool
+node_lease_failed(struct node_lease *l, const char *code)
+{
+    l->attempts++;
+    l->not_found = strcmp(code, "vcenter_vm_not_found") == 0 ? l->not_found + 1 : 0;
+    return l->not_found >= VM_GONE_ATTEMPTS;
 }
 
 unsigned

@@ -19,12 +19,14 @@ struct node_lease {
     struct vsphere_login login;
     struct spec_deadlines deadlines;
     int64_t expires_us;
-    bool removing; /* ended or expired: the snapshot is to be removed */
+    struct secret *session; /* the client's cookie; NULL = it has none, or logged out */
+    bool removing;          /* ended or expired: the snapshot is to be removed */
 
     /* not in the file */
-    bool client_lives; /* nothing is removed meanwhile: it does so itself */
-    bool dirty;        /* a snapshot may exist */
-    uint32_t attempts; /* removals that failed */
+    bool client_lives;  /* nothing is removed meanwhile: it does so itself */
+    bool dirty;         /* a snapshot may exist */
+    uint32_t attempts;  /* removals that failed */
+    uint32_t not_found; /* of them the last, one after the other: there was no such VM */
     char *last_error;
     uint64_t next_try_ns; /* monotonic */
 };
@@ -35,7 +37,10 @@ void cleanup_node_lease(struct node_lease **l);
 /* Of a spec that has a snapshot; expires lease_s from @now_us; everything copied. */
 struct node_lease *node_lease_of_spec(const struct job_spec *spec, int64_t now_us);
 
-/* The file: everything in clear but the login, which is sealed for this job. */
+/* @cookie: of the client's session, "" = none.  True when that is another one. */
+bool node_lease_set_session(struct node_lease *l, const char *cookie);
+
+/* The file: everything in clear but login and session, sealed for this job. */
 int node_lease_encode(const struct node_lease *l, const struct seal_key *key,
                       json_t **ret, struct err *err);
 /* A lease that was read comes from an earlier run of the node: dirty, and nobody's.
@@ -48,6 +53,9 @@ struct vsphere_question node_lease_question(const struct node_lease *l);
 /* As the API shows it; copied. */
 void node_lease_view(const struct node_lease *l, struct lease *ret);
 
+/* A removal failed with @code.  True when the VM was not known so often in a row (three
+ * quarters of an hour) that it is gone, and its snapshots with it. */
+bool node_lease_failed(struct node_lease *l, const char *code);
 /* How long to wait after the @attempts-th failure: 5 s, doubled, at most 5 min. */
 unsigned node_lease_backoff_s(uint32_t attempts);
 

@@ -14,9 +14,6 @@
 #include "node/vsphere_ask.h"
 
 #define LOOK_EVERY_NS (10 * NS_PER_S) /* the clock of the wall may be set */
-/* A VM that its vCenter does not know so often in a row is gone, and its snapshots with
- * it: three quarters of an hour. */
-#define VM_GONE_ATTEMPTS 14u
 
 struct lease_keeper {
     /* fixed */
@@ -144,12 +141,6 @@ remove_snapshot(struct lease_keeper *k, const struct node_lease *l, struct err *
     FAILPOINT(NODE_LEASE_REMOVING);
     if (vsphere_ask(k->asker, &q, VSPHERE_ASK_NO_LIMIT, &a, err) < 0)
         return err->class;
-    if (!a.ok && strcmp(a.code, "vcenter_vm_not_found") == 0 &&
-        l->attempts + 1 >= VM_GONE_ATTEMPTS) {
-        log_warn("the VM '%s' is gone, and with it the snapshot '%s'", l->vm_name,
-                 l->snapshot_name);
-        return 0;
-    }
     if (!a.ok)
         return err_set(err, ERR_IO, a.code, "%s: %.600s", a.code, a.message);
     log_info("snapshot '%s' of VM '%s' removed, there were %u", l->snapshot_name,
@@ -161,11 +152,16 @@ remove_snapshot(struct lease_keeper *k, const struct node_lease *l, struct err *
 }
 
 static void
-note_failure_locked(struct node_lease *l, const struct err *why)
+note_failure_locked(struct lease_keeper *k, struct node_lease *l, const struct err *why)
 {
     unsigned wait_s;
 
-    l->attempts++;
+    if (node_lease_failed(l, why->code)) {
+        log_warn("the VM '%s' is gone, and with it the snapshot '%s'", l->vm_name,
+                 l->snapshot_name);
+        forget_locked(k, l);
+        return;
+    }
     wait_s = node_lease_backoff_s(l->attempts);
     free(l->last_error);
     l->last_error = xstrdup(why->msg);
@@ -193,7 +189,7 @@ work_locked(struct lease_keeper *k, struct node_lease *l)
     if (r == 0)
         forget_locked(k, l);
     else if (!k->stopping)
-        note_failure_locked(l, &err);
+        note_failure_locked(k, l, &err);
 }
 
 static void *
@@ -287,8 +283,17 @@ lease_keeper_free(struct lease_keeper *k)
 
 /* ---- calls ---- */
 
+/* A cookie is not told to another server. */
+static bool
+is_same_login(const struct node_lease *a, const struct node_lease *b)
+{
+    return strcmp(a->login.url, b->login.url) == 0 &&
+           strcmp(a->login.user, b->login.user) == 0;
+}
+
 int
-lease_keeper_add(struct lease_keeper *k, const struct job_spec *spec, struct err *err)
+lease_keeper_add(struct lease_keeper *k, const struct job_spec *spec,
+                 struct secret **ret_session, struct err *err)
 {
     CLEANUP_NODE_LEASE struct node_lease *l = node_lease_of_spec(spec, time_utc_us());
     struct node_lease *old;
@@ -305,10 +310,14 @@ lease_keeper_add(struct lease_keeper *k, const struct job_spec *spec, struct err
                        "%zu leases exist, which is the limit", k->n);
     l->client_lives = true;
     l->dirty = old && old->dirty;
+    if (old && old->session && is_same_login(old, l))
+        (void)node_lease_set_session(l, secret_reveal(old->session));
     if (lease_store_write(k->store, l, err) < 0) {
         err_recode(err, "no_lease_store");
         return err->class = ERR_UNAVAILABLE;
     }
+    if (l->session)
+        *ret_session = secret_new(secret_reveal(l->session), secret_len(l->session));
     if (old) {
         size_t i = 0;
 
@@ -324,6 +333,18 @@ lease_keeper_add(struct lease_keeper *k, const struct job_spec *spec, struct err
 }
 
 void
+lease_keeper_session(struct lease_keeper *k, const char *job_id, const char *cookie)
+{
+    LOCK_SCOPE(&k->lock);
+    struct node_lease *l = find_locked(k, job_id);
+
+    if (!l || l == k->busy || !node_lease_set_session(l, cookie))
+        return;
+    write_locked(k, l);
+    FAILPOINT(NODE_SESSION_WRITTEN);
+}
+
+void
 lease_keeper_client_gone(struct lease_keeper *k, const char *job_id,
                          enum client_left left)
 {
@@ -335,7 +356,7 @@ lease_keeper_client_gone(struct lease_keeper *k, const char *job_id,
     l->client_lives = false;
     if (left != CLIENT_LEFT_UNTOUCHED)
         l->dirty = left == CLIENT_LEFT_MAYBE;
-    if (!l->dirty)
+    if (!l->dirty && !l->session)
         forget_locked(k, l);
     pthread_cond_broadcast(&k->changed);
 }

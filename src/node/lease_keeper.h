@@ -20,10 +20,16 @@ void lease_keeper_stop(struct lease_keeper *k);
 void lease_keeper_free(struct lease_keeper *k); /* after stop; NULL ok */
 
 /* Before the client of @spec (which has a snapshot) starts: durable on return.  An older
- * attempt's lease of this job goes on.  ERR_UNAVAILABLE "no_lease_store"; ERR_EXISTS
- * "lease_ended": its snapshot is just being removed. */
+ * attempt's lease of this job goes on.  *ret_session: a session that an older attempt's
+ * client left, for the new one to go on with; as it was when there is none.
+ * ERR_UNAVAILABLE "no_lease_store"; ERR_EXISTS "lease_ended": its snapshot is just being
+ * removed. */
 int lease_keeper_add(struct lease_keeper *k, const struct job_spec *spec,
-                     struct err *err);
+                     struct secret **ret_session, struct err *err);
+
+/* The session of the job's client is @cookie, "" = it has logged out; durable on return.
+ * A session that is left when the client is gone is ended together with the lease. */
+void lease_keeper_session(struct lease_keeper *k, const char *job_id, const char *cookie);
 
 /* The client of the job is gone, or was never started.  Unknown ids are fine. */
 void lease_keeper_client_gone(struct lease_keeper *k, const char *job_id,

@@ -267,6 +267,7 @@ set_options(struct exchange *x, struct curl_slist *headers, struct err *err)
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_USERAGENT, agent);
+    SET(CURLOPT_FRESH_CONNECT, q->fresh_connection ? 1L : 0L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_HTTPHEADER, headers);
     SET(CURLOPT_ERRORBUFFER, x->curl_msg);

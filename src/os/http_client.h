@@ -5,6 +5,7 @@
 #define SENDENSE_OS_HTTP_CLIENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,10 @@ struct http_request {
     const char *want_cookie; /* name of a cookie that the answer may set; NULL = none */
     unsigned connect_timeout_ms; /* 0 = 10 s */
     unsigned timeout_ms;         /* whole request; 0 = 30 s */
+    /* Not over a connection that was kept: over such a one libcurl repeats the request by
+     * itself when the connection ends before an answer.  For what may not be done twice.
+     */
+    bool fresh_connection;
     size_t max_response; /* bytes; 0 = 8 MiB (streaming: no limit); more = ERR_LIMIT */
     int cancel_fd;       /* <= 0 = none; readable = ERR_CANCELLED */
     /* Streaming: called for each piece of a 2xx answer instead of collecting; non-zero

@@ -131,6 +131,16 @@ check_status(const struct http_response *r, const char *what, struct err *err)
     return 0;
 }
 
+/* A task that is started twice is done twice. */
+static bool
+starts_task(const char *method)
+{
+    static const char suffix[] = "_Task";
+    size_t n = strlen(method);
+
+    return n >= sizeof(suffix) && strcmp(method + n - (sizeof(suffix) - 1), suffix) == 0;
+}
+
 /* @timeout_ms 0 = of the session; otherwise also not to be cancelled. */
 static int
 call(struct vim_session *s, struct soap_request *r, unsigned timeout_ms,
@@ -143,7 +153,10 @@ call(struct vim_session *s, struct soap_request *r, unsigned timeout_ms,
                              .content_type = "text/xml; charset=utf-8",
                              .accept = "text/xml",
                              .max_response = SOAP_ANSWER_MAX,
-                             .connect_timeout_ms = timeout_ms,
+                             .fresh_connection = starts_task(r->method),
+                             .connect_timeout_ms = timeout_ms < s->connect_timeout_ms
+                                                       ? timeout_ms
+                                                       : s->connect_timeout_ms,
                              .timeout_ms = timeout_ms};
     struct http_response a = {0};
     int e;
@@ -221,7 +234,8 @@ login(struct vim_session *s, struct err *err)
     if (soap_end(&r, err) < 0)
         return err_prefix(err, "user name or password");
     s->login_tried = true;
-    if (call(s, &r, 0, &doc, &response, err) < 0)
+    /* Not to be cancelled: it may be done already, and the cookie is in its answer. */
+    if (call(s, &r, s->timeout_ms, &doc, &response, err) < 0)
         return login_failed(s, err);
     if (!s->cookie)
         return err_set(err, ERR_PROTOCOL, "vcenter_protocol",
@@ -232,26 +246,35 @@ login(struct vim_session *s, struct err *err)
     return 0;
 }
 
-/* Takes the cookie.  Also after a login whose answer got lost: it may have made a session
- * of a cookie that came earlier. */
-static void
-logout(struct vim_session *s)
+/* A session that has ended already is fine. */
+static int
+end_session(struct vim_session *s, struct err *err)
 {
     CLEANUP_SOAP struct soap_request r = {0};
     CLEANUP_XML struct xml_doc *doc = NULL;
     const struct xml_node *response;
+
+    soap_begin(&r, "Logout", &s->content.session_manager);
+    if (soap_end(&r, err) == 0 &&
+        call(s, &r, LOGOUT_TIMEOUT_MS, &doc, &response, err) == 0)
+        return 0;
+    if (strcmp(err->code, "vcenter_session") != 0)
+        return err->class;
+    err_clear(err);
+    return 0;
+}
+
+/* Takes the cookie.  Also after a login whose answer got lost: it may have made a session
+ * of a cookie that came earlier.  False when a session may be left. */
+static bool
+logout(struct vim_session *s)
+{
     struct err err = ERR_INIT;
 
-    if (!s->cookie || !s->login_tried)
-        return;
-    soap_begin(&r, "Logout", &s->content.session_manager);
-    if (soap_end(&r, &err) < 0 ||
-        call(s, &r, LOGOUT_TIMEOUT_MS, &doc, &response, &err) < 0) {
-        if (strcmp(err.code, "vcenter_session") != 0)
-            log_warn("the session at %s stays until it is idle for too long: %s", s->url,
-                     err.msg);
-    }
+    if (s->cookie && s->login_tried && end_session(s, &err) < 0)
+        log_warn("the session at %s is left: %s", s->url, err.msg);
     drop_cookie(s);
+    return err.class == 0;
 }
 
 static int
@@ -272,8 +295,9 @@ check_target(const struct vim_target *t, struct err *err)
     return 0;
 }
 
-int
-vim_open(const struct vim_target *t, struct vim_session **ret, struct err *err)
+/* Knows the server, and is not logged in. */
+static int
+connect_to(const struct vim_target *t, struct vim_session **ret, struct err *err)
 {
     CLEANUP_VIM_SESSION struct vim_session *s = NULL;
 
@@ -290,10 +314,35 @@ vim_open(const struct vim_target *t, struct vim_session **ret, struct err *err)
         t->connect_timeout_ms ? t->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     s->timeout_ms = t->timeout_ms ? t->timeout_ms : CALL_TIMEOUT_MS;
     atomic_store(&s->cancel_fd, t->cancel_fd);
+    if (http_client_new(&s->http, err) < 0 || fetch_version(s, err) < 0 ||
+        fetch_content(s, err) < 0)
+        return err->class;
+    *ret = take_ptr(&s);
+    return 0;
+}
+
+/* A call will tell whether it lives. */
+static void
+adopt(struct vim_session *s, const struct secret *cookie)
+{
+    drop_cookie(s); /* one that the server gave before any login */
+    s->cookie = xstrdup(secret_reveal(cookie));
+    s->login_tried = true;
+    s->logins++;
+}
+
+int
+vim_open(const struct vim_target *t, struct vim_session **ret, struct err *err)
+{
+    CLEANUP_VIM_SESSION struct vim_session *s = NULL;
+
+    if (connect_to(t, &s, err) < 0)
+        return err->class;
     s->on_cookie = t->on_cookie;
     s->on_cookie_arg = t->on_cookie_arg;
-    if (http_client_new(&s->http, err) < 0 || fetch_version(s, err) < 0 ||
-        fetch_content(s, err) < 0 || login(s, err) < 0)
+    if (t->cookie)
+        adopt(s, t->cookie);
+    else if (login(s, err) < 0)
         return err->class;
     *ret = take_ptr(&s);
     return 0;
@@ -304,7 +353,8 @@ vim_close(struct vim_session *s)
 {
     if (!s)
         return;
-    logout(s);
+    if (logout(s) && s->on_cookie)
+        s->on_cookie(s->on_cookie_arg, "");
     session_free(s);
 }
 

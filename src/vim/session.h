@@ -28,13 +28,16 @@ struct vim_target {
     const char *url; /* "https://host[:port]", without a path */
     const char *user;
     const struct secret *password;
+    /* The Cookie header of a session of a program that died: gone on with instead of a
+     * login, which is made when that session has ended.  NULL = log in. */
+    const struct secret *cookie;
     const struct tls_trust *trust; /* must outlive the session */
     unsigned connect_timeout_ms;   /* 0 = 10 s */
     unsigned timeout_ms;           /* of one call; 0 = 120 s */
     int cancel_fd;                 /* <= 0 = none; readable ends any call but logout */
-    /* The value of a Cookie header that the datastore takes, told after each login; from
-     * the thread whose call logged in, which must not use the session in it.  May be
-     * NULL. */
+    /* The value of a Cookie header that the datastore takes, told after each login, and
+     * "" once vim_close() has logged out; from the thread whose call did so, which must
+     * not use the session in it.  May be NULL. */
     void (*on_cookie)(void *arg, const char *cookie);
     void *on_cookie_arg;
 };
@@ -47,8 +50,8 @@ struct vim_about {
 };
 
 /* Logs in; strings are copied.  Wrong user or password: ERR_AUTH "vcenter_login".  A
- * cancel or timeout in the middle of the login itself may leave a session that only the
- * server's idle end gives back: nobody knows its cookie. */
+ * login that is under way is not cancelled; one whose answer does not come in time may
+ * leave a session that only the server's idle end gives back: nobody knows its cookie. */
 int vim_open(const struct vim_target *t, struct vim_session **ret, struct err *err);
 /* Logs out, within 10 s whatever happens.  NULL ok. */
 void vim_close(struct vim_session *s);

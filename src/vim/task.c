@@ -8,7 +8,7 @@
 #include "base/timeutil.h"
 #include "vim/props.h"
 
-#define POLL_FIRST_MS 300
+#define POLL_FIRST_MS 50 /* most tasks are short; the pause grows by half each time */
 #define POLL_MAX_MS 5000
 #define SILENCE_MS 120000 /* how long a server may be away while we wait */
 #define BUSY_FIRST_MS 2000

@@ -319,6 +319,8 @@ on_cookie(void *arg, const char *cookie)
 {
     unsigned long hash = 5381;
 
+    if (!cookie[0]) /* it has logged out */
+        return;
     for (; *cookie; cookie++)
         hash = hash * 33 + (unsigned char)*cookie;
     printf("login %08lx\n", hash & 0xffffffff);

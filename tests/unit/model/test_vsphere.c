@@ -76,10 +76,10 @@ test_questions(void **state)
           {"question", "\"reboot\"", BAD}, {"x", "1", "unknown_field"},
           {"vm", "{\"ref\":\"vm-1\",\"instance_uuid\":\"\"}", BAD},
           {"snapshot_name", "\"sendense-1\"", BAD}, {"login", "null", BAD},
-          {"login.x", "1", "unknown_field"}, {"login.url", "\"https://x/sdk\"", BAD},
-          {"login.user", "null", BAD}, {"login.password", "7", BAD},
-          {"login.tls.sha256", "null", BAD}, {"login.tls.ca_pem", "\"x\"", BAD},
-          {"deadlines", "null", BAD});
+          {"stale_session", "\"a\"", BAD}, {"login.x", "1", "unknown_field"},
+          {"login.url", "\"https://x/sdk\"", BAD}, {"login.user", "null", BAD},
+          {"login.password", "7", BAD}, {"login.tls.sha256", "null", BAD},
+          {"login.tls.ca_pem", "\"x\"", BAD}, {"deadlines", "null", BAD});
     POKES("vspherequestion-fingerprint", vsphere_question, {"login.user", "\"x\"", BAD},
           {"login.password", "\"x\"", BAD}, {"login.tls.sha256", "\"x\"", BAD},
           {"login.tls.ca_pem", "\"x\"", BAD}, {"login.url", "null", BAD});
@@ -88,6 +88,8 @@ test_questions(void **state)
     POKES("vspherequestion-remove_snapshot", vsphere_question,
           {"snapshot_name", "null", BAD}, {"snapshot_name", "\"before-upgrade\"", BAD},
           {"snapshot_name", "\"sendense-\"", BAD}, {"vm", NULL, BAD},
+          {"stale_session", "\"\"", BAD}, {"stale_session", "\"a\\r\\nb: c\"", BAD},
+          {"stale_session", "7", BAD},
           {"vm.instance_uuid", "\"\"", BAD}); /* then nothing names the VM */
 }
 

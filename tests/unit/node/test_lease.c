@@ -202,6 +202,49 @@ test_question(void **state)
 }
 
 static void
+test_session(void **state)
+{
+    static const char cookie[] = "vmware_soap_session=\"of-a-client\"";
+    CLEANUP_NODE_LEASE struct node_lease *l = make(JOB), *back = NULL;
+    CLEANUP_FREE char *path = path_of(JOB);
+    CLEANUP_BUF struct buf text = BUF_INIT(65536);
+    struct found f = {0};
+    struct err err = ERR_INIT;
+
+    assert_false(node_lease_set_session(l, ""));
+    assert_true(node_lease_set_session(l, cookie));
+    assert_false(node_lease_set_session(l, cookie));
+    assert_int_equal(lease_store_write(store, l, &err), 0);
+    assert_int_equal(fs_read_file(path, &text, &err), 0);
+    assert_null(strstr(text.data, "of-a-client"));
+    assert_int_equal(lease_store_load(store, take, &f, &err), 0);
+    assert_int_equal(f.n, 1);
+    back = f.v[0];
+    assert_string_equal(secret_reveal(back->session), cookie);
+    assert_ptr_equal(node_lease_question(back).stale_session, back->session);
+    assert_true(node_lease_set_session(back, ""));
+    assert_null(node_lease_question(back).stale_session);
+    assert_int_equal(lease_store_remove(store, JOB, &err), 0);
+}
+
+/* Only not-founds one after the other count. */
+static void
+test_vm_gone(void **state)
+{
+    CLEANUP_NODE_LEASE struct node_lease *l = make(JOB);
+
+    for (int i = 0; i < 13; i++)
+        assert_false(node_lease_failed(l, "vcenter_vm_not_found"));
+    assert_false(node_lease_failed(l, "vcenter_unreachable"));
+    for (int i = 0; i < 20; i++)
+        assert_false(node_lease_failed(l, "vcenter_busy"));
+    for (int i = 0; i < 13; i++)
+        assert_false(node_lease_failed(l, "vcenter_vm_not_found"));
+    assert_true(node_lease_failed(l, "vcenter_vm_not_found"));
+    assert_int_equal(l->attempts, 48);
+}
+
+static void
 test_backoff(void **state)
 {
     static const unsigned want[] = {5, 5, 10, 20, 40, 80, 160, 300, 300};
@@ -220,6 +263,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_one_node_at_a_time, setup, teardown),
         cmocka_unit_test(test_folder_of_others),
         cmocka_unit_test(test_question),
+        cmocka_unit_test_setup_teardown(test_session, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_vm_gone, setup, teardown),
         cmocka_unit_test(test_backoff),
     };
 
