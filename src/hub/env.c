@@ -14,6 +14,7 @@
 #include "store/ports.h"
 
 #define AUDIT_SAMPLES_DEFAULT 1024u
+#define DISKS_PER_HOST_DEFAULT 8
 
 /* A hub without its key still restores and shows; it stores no secret and reads none. */
 static int
@@ -37,6 +38,7 @@ env_open(struct job_env *env, const struct data_dir *d, bool create, struct err 
     *env = (struct job_env){.limits = spec_limits_default,
                             .deadlines = spec_deadlines_default,
                             .audit_samples = AUDIT_SAMPLES_DEFAULT,
+                            .disks_per_host = DISKS_PER_HOST_DEFAULT,
                             .lease_s = VSPHERE_LEASE_S,
                             .data_dir = xstrdup(d->path),
                             .run_dir = xstrdup(d->run)};

@@ -22,7 +22,7 @@ struct hub_options {
     const char *nbd_ports;
     const char *worker;  /* NULL = beside this program */
     const char *run_dir; /* NULL = DATA/run */
-    uint64_t max_connections, connect_s, io_s, audit_samples, lease_s;
+    uint64_t max_connections, connect_s, io_s, audit_samples, disks_per_host, lease_s;
     const char *name, *scope; /* token create */
     bool force;               /* rebuild */
     enum log_level level;

@@ -44,6 +44,7 @@ static const char help_text[] =
     "  --io-timeout S        NBD without progress (60)\n"
     "  --audit-samples N     blocks per disk that are read although the source declares\n"
     "                        them zero (1024)\n"
+    "  --disks-per-host N    disks read from one ESXi host at a time; 0: no limit (8)\n"
     "  --snapshot-lease S    how long a VM's snapshot outlives a hub that is gone (600)\n"
     "  --log-level LEVEL     error, warn, info or debug\n"
     "\n"
@@ -76,6 +77,7 @@ enum {
     OPT_CONNECT,
     OPT_IO,
     OPT_AUDIT,
+    OPT_PER_HOST,
     OPT_LEASE,
     OPT_NAME,
     OPT_SCOPE,
@@ -100,6 +102,7 @@ static const struct option options[] = {
     {"connect-timeout", required_argument, NULL, OPT_CONNECT},
     {"io-timeout", required_argument, NULL, OPT_IO},
     {"audit-samples", required_argument, NULL, OPT_AUDIT},
+    {"disks-per-host", required_argument, NULL, OPT_PER_HOST},
     {"snapshot-lease", required_argument, NULL, OPT_LEASE},
     {"name", required_argument, NULL, OPT_NAME},
     {"scope", required_argument, NULL, OPT_SCOPE},
@@ -152,6 +155,8 @@ take_option(int opt, const char *arg, struct hub_options *o)
         return number(arg, 1, 86400, &o->io_s);
     case OPT_AUDIT:
         return number(arg, 0, SPEC_AUDIT_SAMPLES_MAX, &o->audit_samples);
+    case OPT_PER_HOST:
+        return number(arg, 0, 10000, &o->disks_per_host);
     case OPT_LEASE:
         return number(arg, VSPHERE_LEASE_MIN_S, VSPHERE_LEASE_MAX_S, &o->lease_s);
     case OPT_LEVEL:
@@ -213,6 +218,7 @@ main(int argc, char **argv)
                             .connect_s = spec_deadlines_default.connect_s,
                             .io_s = spec_deadlines_default.io_s,
                             .audit_samples = 1024,
+                            .disks_per_host = 8,
                             .lease_s = VSPHERE_LEASE_S,
                             .level = LOG_LEVEL_INFO};
     int opt, r;

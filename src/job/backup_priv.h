@@ -11,6 +11,7 @@
 #include "job/backup_plan.h"
 #include "job/chain.h"
 #include "job/env.h"
+#include "job/host_queue.h"
 #include "job/joblog.h"
 #include "job/live.h"
 #include "job/manifest_in.h"
@@ -40,6 +41,9 @@ struct bdisk {
     uint8_t client_root[MANIFEST_HASH_SIZE];
     enum read_mode read_mode;
     enum reason reason;
+    bool has_audit;
+    uint64_t audit_sampled; /* by the last audit */
+    uint64_t audit_bad;     /* found by all */
     /* what the hub found */
     uint8_t layer_root[MANIFEST_HASH_SIZE];
     uint8_t content_root[MANIFEST_HASH_SIZE];
@@ -52,11 +56,13 @@ struct bdisk {
 struct backup_vsphere {
     char *credential_id, *vm_ref, *instance_uuid;
     enum quiesce quiesce;
-    json_t *not_protected; /* array of {key, label, reason, message} */
-    json_t *configuration; /* NULL until the client told it */
-    char *nvram;           /* base64; NULL = none */
-    int64_t res_snapshot;  /* journal entry, 0 = none */
-    uint64_t renewed_ns;   /* when the lease was last renewed */
+    json_t *not_protected;    /* array of {key, label, reason, message} */
+    json_t *configuration;    /* NULL until the client told it */
+    char *nvram;              /* base64; NULL = none */
+    int64_t res_snapshot;     /* journal entry, 0 = none */
+    uint64_t renewed_ns;      /* when the lease was last renewed */
+    char *host;               /* of credential and ESXi host; NULL = unknown */
+    struct host_place *place; /* in the queue of that host */
 };
 
 /* Everything here belongs to the job's thread. */

@@ -1,6 +1,7 @@
 /* The thread of one backup: the steps in order, and how it ends. */
 #include "job/backup_priv.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -9,6 +10,8 @@
 #include "catalog/cat_backup_update.h"
 #include "job/outcome.h"
 #include "store/ports.h"
+
+#define QUEUE_POLL_MS 250
 
 void
 backup_phase(struct backup_job *b, const char *phase)
@@ -70,6 +73,29 @@ warn_damaged_parents(struct backup_job *b)
     for (size_t i = 0; i < b->n; i++)
         if (b->disks[i].plan.damage.class != 0)
             backup_warn(b, "parent_damaged", b->disks[i].plan.damage.msg);
+}
+
+/* Waits until the VM's host has room for the disks; the job stays `pending` meanwhile and
+ * can be cancelled.  Whoever asked for it is answered at once. */
+static int
+wait_turn(struct backup_job *b, struct err *err)
+{
+    struct pollfd p = {.fd = live_cancel_fd(b->live), .events = POLLIN};
+    unsigned max = b->env->disks_per_host;
+    unsigned disks =
+        b->n < b->limits.disks_parallel ? (unsigned)b->n : b->limits.disks_parallel;
+
+    if (!b->vsphere || !b->vsphere->host)
+        return 0;
+    b->vsphere->place = host_queue_join(b->vsphere->host, disks);
+    if (host_queue_try(b->vsphere->place, max))
+        return 0;
+    backup_phase(b, "queued");
+    live_set_prepared(b->live);
+    while (!host_queue_try(b->vsphere->place, max))
+        if (poll(&p, 1, QUEUE_POLL_MS) > 0)
+            return err_set(err, ERR_CANCELLED, "cancelled", "cancelled while queued");
+    return 0;
 }
 
 static int
@@ -163,8 +189,10 @@ backup_thread(void *arg)
 {
     struct backup_job *b = arg;
     struct err err = ERR_INIT;
-    int r = begin(b, &err);
+    int r = wait_turn(b, &err);
 
+    if (r >= 0)
+        r = begin(b, &err);
     if (r >= 0)
         r = backup_prepare(b, &err);
     if (r >= 0)

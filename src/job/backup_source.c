@@ -159,6 +159,21 @@ backup_source_ask(struct job_env *env, struct cat_vm *vm, struct node_client **n
     return nodes_connect(env, ret->vm.node_id, node, err);
 }
 
+/* The same name at two servers is two hosts. */
+static char *
+host_of(const struct cat_vm *vm)
+{
+    CLEANUP_JSON json_t *platform = NULL;
+    struct err ignored = ERR_INIT;
+    const char *host;
+
+    if (!vm->platform ||
+        json_parse(vm->platform, strlen(vm->platform), &platform, &ignored) < 0)
+        return NULL;
+    host = json_string_value(json_object_get(platform, "host"));
+    return host && *host ? xasprintf("%s:%s", vm->credential_id, host) : NULL;
+}
+
 struct backup_vsphere *
 backup_vsphere_new(const struct cat_vm *vm, enum quiesce quiesce,
                    const char *not_protected)
@@ -173,6 +188,7 @@ backup_vsphere_new(const struct cat_vm *vm, enum quiesce quiesce,
     v->vm_ref = xstrdup(vm->moref ? vm->moref : "");
     v->instance_uuid = xstrdup(vm->instance_uuid ? vm->instance_uuid : "");
     v->quiesce = quiesce;
+    v->host = host_of(vm);
     if (!not_protected ||
         json_parse(not_protected, strlen(not_protected), &v->not_protected, &err) < 0)
         v->not_protected = json_array();
@@ -186,6 +202,8 @@ backup_vsphere_free(struct backup_vsphere *v)
         return;
     free(v->credential_id);
     free(v->vm_ref);
+    free(v->host);
+    host_queue_leave(v->place);
     free(v->instance_uuid);
     free(v->nvram);
     json_decref(v->not_protected);

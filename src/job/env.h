@@ -30,7 +30,8 @@ struct job_env {
     struct spec_limits limits;
     struct spec_deadlines deadlines;
     uint32_t audit_samples;
-    uint32_t lease_s; /* of snapshots: how long one outlives a hub that is gone */
+    uint32_t disks_per_host; /* of an ESXi host, read at a time; 0 = unlimited */
+    uint32_t lease_s;        /* of snapshots: how long one outlives a hub that is gone */
 };
 
 #endif

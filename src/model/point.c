@@ -14,6 +14,7 @@ disk_done(struct point_disk *d)
     free(d->source_url);
     free(d->change_id);
     free(d->source_uuid);
+    free(d->datastore);
 }
 
 void
@@ -148,6 +149,21 @@ decode_bytes(struct jreader *up, struct point_bytes *b)
     jreader_end_lax(&r);
 }
 
+static void
+decode_audit(struct jreader *up, struct point_disk *d)
+{
+    const json_t *j = jopt_obj(up, "audit");
+    struct jreader r;
+
+    if (!j)
+        return;
+    jreader_init(&r, j, "point disk audit", up->err);
+    d->audit_sampled = jget_u64(&r, "sampled");
+    d->audit_bad = jget_u64(&r, "bad");
+    d->has_audit = true;
+    jreader_end_lax(&r);
+}
+
 static bool
 is_set(const json_t *j, const char *key)
 {
@@ -176,6 +192,8 @@ decode_disk(const json_t *j, const struct point *p, struct point_disk *d, struct
     d->records = jget_u64(&r, "records");
     d->change_id = codec_str_opt(&r, "change_id", 1, POINT_ID_MAX);
     d->source_uuid = codec_str_opt(&r, "source_uuid", 1, POINT_ID_MAX);
+    d->datastore = codec_str_opt(&r, "datastore", 1, POINT_ID_MAX);
+    decode_audit(&r, d);
     decode_source_read(&r, d);
     decode_bytes(&r, &d->bytes);
     if (err->class == 0 && strcmp(d->layer_id, d->parent_layer_id) == 0)

@@ -41,6 +41,9 @@ struct point_disk {
     uint64_t records;
     char *change_id;   /* or NULL */
     char *source_uuid; /* the platform's identity of the disk; or NULL */
+    char *datastore;   /* where it was then, as the platform says it; or NULL */
+    bool has_audit;    /* what the source said was audited */
+    uint64_t audit_sampled, audit_bad;
     enum read_mode read_mode;
     enum reason reason;
     struct point_bytes bytes;

@@ -39,7 +39,13 @@ encode_disk(const struct point_disk *d)
     codec_put_str(o, "change_id", d->change_id);
     if (d->source_uuid)
         codec_put_str(o, "source_uuid", d->source_uuid);
+    if (d->datastore)
+        codec_put_str(o, "datastore", d->datastore);
     codec_put(o, "source_read", source_read);
+    if (d->has_audit)
+        codec_put(o, "audit",
+                  json_pack("{s:I, s:I}", "sampled", (json_int_t)d->audit_sampled, "bad",
+                            (json_int_t)d->audit_bad));
     codec_put(o, "bytes", encode_bytes(&d->bytes));
     codec_put(o, "encryption", json_null());
     codec_put(o, "compression", json_null());

@@ -188,6 +188,8 @@ t_job(struct catalog *c, int seq, int parent_seq, struct err *err)
                                         .locator = "vms/x/disks/y/000001",
                                         .layer_id = layers[i],
                                         .parent_layer_id = parent_seq ? parents[i] : NULL,
+                                        .audit_sampled = -1,
+                                        .audit_bad = -1,
                                         .state = "pending"};
     }
     return cat_backup_insert(c, &b, err);

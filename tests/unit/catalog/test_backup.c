@@ -309,12 +309,88 @@ test_delete(void **state)
     T_OK(cat_repository_remove(c, "1", &err));
 }
 
+static int64_t
+layers_of(struct catalog *c, const char *layer_id, bool *whole, uint64_t *stored)
+{
+    struct cat_chain chain;
+
+    T_OK(cat_backup_disk_chain(c, layer_id, &chain, &err));
+    *whole = chain.whole;
+    *stored = chain.bytes_stored;
+    return chain.layers;
+}
+
+static void
+test_chains(void **state)
+{
+    struct catalog *c = ((struct t_env *)*state)->c;
+    struct cat_finish failed = {.state = "failed", .phase = "x", .error_code = "x"};
+    struct cat_disk_bytes bytes = {.stored = 1000};
+    struct cat_backup_disk got;
+    uint64_t stored;
+    bool whole;
+
+    t_fill(c);
+    T_ERR(ERR_NOT_FOUND, "layer_not_found",
+          cat_backup_disk_tip(c, U("d1"), "1", &got, &err));
+    T_OK(t_job(c, 1, 0, &err));
+    T_ERR(ERR_NOT_FOUND, "layer_not_found", /* not yet completed */
+          cat_backup_disk_tip(c, U("d1"), "1", &got, &err));
+    T_OK(t_complete(c, 1, &err));
+    T_OK(t_job(c, 2, 1, &err));
+    T_OK(t_complete(c, 2, &err));
+    T_OK(t_job(c, 3, 2, &err));
+    T_OK(cat_backup_finish(c, JOB("3"), &failed, &err));
+    T_OK(cat_backup_disk_tip(c, U("d1"), "1", &got, &err));
+    assert_string_equal(got.layer_id, U("b2"));
+    assert_string_equal(got.parent_layer_id, U("b1"));
+    assert_null(got.datastore);
+    assert_int_equal(got.audit_sampled, -1);
+    cat_backup_disk_done(&got);
+    T_ERR(ERR_NOT_FOUND, "layer_not_found", /* another repository */
+          cat_backup_disk_tip(c, U("d1"), "2", &got, &err));
+    for (int i = 1; i <= 2; i++) {
+        struct cat_disk_ref d = {.job_id = i == 1 ? JOB("1") : JOB("2"), .disk_index = 1};
+
+        bytes.stored *= (uint64_t)i;
+        T_OK(cat_backup_disk_set_progress(c, d, &bytes, 0, &err));
+    }
+    assert_int_equal(layers_of(c, U("b2"), &whole, &stored), 2);
+    assert_int_equal(stored, 3000);
+    assert_true(whole);
+    assert_int_equal(layers_of(c, U("b1"), &whole, &stored), 1);
+    assert_int_equal(layers_of(c, U("ff"), &whole, &stored), 0);
+    assert_false(whole);
+}
+
+/* The last sample counts, what was bad is never forgotten. */
+static void
+test_audits(void **state)
+{
+    struct catalog *c = ((struct t_env *)*state)->c;
+    struct cat_disk_ref d = {.job_id = JOB("1"), .disk_index = 1};
+    struct cat_backup b;
+
+    t_fill(c);
+    T_OK(t_job(c, 1, 0, &err));
+    T_OK(cat_backup_disk_set_audit(c, d, 1024, 2, &err));
+    T_OK(cat_backup_disk_set_audit(c, d, 100, 0, &err));
+    T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));
+    assert_int_equal(b.disks[1].audit_sampled, 100);
+    assert_int_equal(b.disks[1].audit_bad, 2);
+    assert_int_equal(b.disks[0].audit_sampled, -1);
+    cat_backup_done(&b);
+    d.disk_index = 7;
+    T_ERR(ERR_NOT_FOUND, "disk_not_found", cat_backup_disk_set_audit(c, d, 1, 0, &err));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         T_CASE(test_insert_and_get), T_CASE(test_states), T_CASE(test_disks),
-        T_CASE(test_lists),          T_CASE(test_delete),
+        T_CASE(test_lists),          T_CASE(test_delete), T_CASE(test_chains),
+        T_CASE(test_audits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

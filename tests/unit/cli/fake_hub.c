@@ -120,6 +120,7 @@ answer(const char *route, struct http_call *call, struct http_reply *reply,
     X(backup_run, "POST", "/backups")                                                    \
     X(backup, "GET", "/backups/{id}")                                                    \
     X(backup_rm, "DELETE", "/backups/{id}")                                              \
+    X(explain, "GET", "/backups/{id}/explain")                                           \
     X(log, "GET", "/backups/{id}/log")                                                   \
     X(cancel, "POST", "/backups/{id}/cancel")                                            \
     X(verify, "POST", "/backups/{id}/verify")                                            \

@@ -174,6 +174,9 @@ test_backup_run(void **state)
                 "\"error\":{\"code\":\"verification_failed\",\"phase\":\"verifying\","
                 "\"device_key\":2000,\"message\":\"block 7 differs\"}")},
         {0}};
+    const struct canned full[] = {
+        {"POST /backups", 0, BACKUP("running", "transferring", DISKS("pending", "0"))},
+        {0}};
     const struct canned taken[] = {
         {"POST /backups", ERR_EXISTS, "backup b7 of it runs", "backup_running"}, {0}};
     const struct canned no_node[] = {
@@ -182,7 +185,7 @@ test_backup_run(void **state)
     expect(run_cli(start, "backup run pgtest1 --repo big --rate 10M"), 0,
            "backup-pgtest1-1", "has started");
     asked("POST /backups {\"vm_id\":\"" VM_ID
-          "\",\"backup_type\":\"full\",\"repository_id\":"
+          "\",\"backup_type\":\"auto\",\"repository_id\":"
           "\"3\",\"limits\":{\"rate_bytes_per_s\":10485760}}");
     expect(run_cli(wait, "backup run --vm-id " VM_ID " --wait"), 0, "verified",
            "transferring 41.5%, 1 MiB/s, 1:03 left");
@@ -193,6 +196,10 @@ test_backup_run(void **state)
     expect(run_cli(taken, "backup run --vm-id " VM_ID), 5, NULL, "backup b7 of it runs");
     expect(run_cli(no_node, "backup run --vm-id " VM_ID), 8, NULL, "node 1 is offline");
     expect(run_cli(NULL, "backup run --vm-id x --rate fast"), 2, NULL, "--rate");
+    expect(run_cli(full, "backup run --vm-id " VM_ID " --type full"), 0, NULL, NULL);
+    asked("POST /backups {\"vm_id\":\"" VM_ID "\",\"backup_type\":\"full\"}");
+    expect(run_cli(NULL, "backup run --vm-id x --type half"), 2, NULL,
+           "--type is one of");
 }
 
 /* Ctrl-C, --timeout and a hub that goes away end the waiting, never the job. */
@@ -241,7 +248,16 @@ test_backup_others(void **state)
         {0}};
     const struct canned rm[] = {{"DELETE /backups/{id}", 0, NULL}, {0}};
     const struct canned children[] = {
-        {"DELETE /backups/{id}", ERR_EXISTS, "b2 stands on it", "backup_has_children"}, {0}};
+        {"DELETE /backups/{id}", ERR_EXISTS, "b2 stands on it", "backup_has_children"},
+        {0}};
+    const struct canned why[] = {
+        {"GET /backups/{id}/explain", 0,
+         "{\"disks\":[{\"device_key\":2000,\"label\":\"x\\u001b[2J\",\"read_mode\":"
+         "\"compare\",\"reason\":\"cbt_off\",\"what\":\"All was read.\",\"why\":"
+         "\"Nothing tracks.\",\"next\":\"\"}]}"},
+        {0}};
+    const struct canned chain[] = {
+        {"POST /backups/{id}/verify", 0, "{\"verification_id\":\"v1\"}"}, {0}};
     const struct canned cancel[] = {
         {"POST /backups/{id}/cancel", 0, "{\"status\":\"running\"}"}, {0}};
     const struct canned log[] = {
@@ -253,6 +269,12 @@ test_backup_others(void **state)
 
     expect(run_cli(ls, "backup ls --vm pgtest1 --status failed"), 0, NULL, NULL);
     asked("GET /backups vm_id=" VM_ID " status=failed\n");
+    r = run_cli(why, "backup explain b1");
+    assert_string_equal(r.out, "disk 2000 x\\u001b[2J: read as compare, reason cbt_off\n"
+                               "  All was read.\n  Nothing tracks.\n");
+    expect(r, 0, NULL, NULL);
+    expect(run_cli(chain, "backup verify b1 --chain --no-wait"), 0, "v1", NULL);
+    asked("POST /backups/{id}/verify id=b1 {\"chain\":true}");
     expect(run_cli(NULL, "backup ls --status odd"), 2, NULL, "--status is one of");
     expect(run_cli(missing, "backup show a/../b"), 4, NULL, "backup_not_found");
     asked("GET /backups/{id} id=a/../b\n");

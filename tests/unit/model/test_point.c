@@ -41,6 +41,10 @@ test_pokes(void **state)
         {"vm.instance_uuid", "7", BAD},
         {"vm.instance_uuid", "\"\"", BAD},
         {"disks.0.source_uuid", "{}", BAD},
+        {"disks.0.datastore", "7", BAD},
+        {"disks.0.audit", "[]", BAD},
+        {"disks.0.audit", "{\"sampled\": 1}", BAD},
+        {"disks.0.audit", "{\"sampled\": 1, \"bad\": -1}", BAD},
         {"vm.configuration", "[]", BAD},
         {"vm.nvram", "\"A\"", BAD},
         {"vm.nvram", "\"AA*=\"", BAD},
@@ -77,11 +81,18 @@ test_vsphere(void **state)
     json_poke(j, "vm.instance_uuid", "\"5012-17\"");
     json_poke(j, "disks.1.source_uuid", "\"6000C29a\"");
     json_poke(j, "disks.1.change_id", "\"52 9d/7\"");
+    json_poke(j, "disks.1.datastore", "\"datastore-3\"");
+    json_poke(j, "disks.1.audit", "{\"sampled\": 1024, \"bad\": 1}");
     json_poke(j, "not_protected", "[{\"key\": 7, \"reason\": \"independent\"}]");
     assert_int_equal(point_decode(j, &p, &err), 0);
     assert_string_equal(p.instance_uuid, "5012-17");
     assert_null(p.disks[0].source_uuid);
     assert_string_equal(p.disks[1].source_uuid, "6000C29a");
+    assert_null(p.disks[0].datastore);
+    assert_false(p.disks[0].has_audit);
+    assert_string_equal(p.disks[1].datastore, "datastore-3");
+    assert_int_equal(p.disks[1].audit_sampled, 1024);
+    assert_int_equal(p.disks[1].audit_bad, 1);
     again = point_encode(&p);
     assert_true(json_equal(j, again));
 }
