@@ -10,9 +10,11 @@
 #include "base/mem.h"
 #include "catalog/cat_resource.h"
 #include "job/backup.h"
+#include "job/folder.h"
 #include "job/journal.h"
 #include "job/nodes.h"
 #include "job/repo_set.h"
+#include "job/restore_record.h"
 #include "os/child.h"
 #include "store/layer.h"
 
@@ -92,6 +94,10 @@ unmake(struct job_env *env, const struct cat_resource *r, int stop_fd, struct er
         return 0; /* free since its process is gone */
     if (strcmp(r->kind, RES_SOCKET) == 0 || strcmp(r->kind, RES_FILE) == 0)
         return fs_unlink(r->res_key, true, err);
+    if (strcmp(r->kind, RES_FOLDER) == 0)
+        return folder_remove(r->res_key, err);
+    if (strcmp(r->kind, RES_PARTIAL) == 0)
+        return restore_record_tidy(r->res_key, err);
     if (strcmp(r->kind, RES_NODE_JOB) == 0)
         return end_node_job(env, r, stop_fd, err);
     if (split_key(env, r->res_key, &repo, &name, err) < 0)

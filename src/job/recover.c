@@ -163,6 +163,13 @@ settle_backups(struct recovery *rec, struct err *err)
     return 0;
 }
 
+static bool
+is_target(const char *kind)
+{
+    return strcmp(kind, RES_FILE) == 0 || strcmp(kind, RES_FOLDER) == 0 ||
+           strcmp(kind, RES_PARTIAL) == 0;
+}
+
 /* The journal's file was held, is gone, and the target is there: it was renamed, whole.
  */
 static bool
@@ -176,8 +183,8 @@ restore_is_whole(struct job_env *env, const struct cat_restore *row)
     if (cat_resource_list_job(env->catalog, row->id, &list, &err) < 0)
         return false;
     for (size_t i = 0; i < list.n; i++)
-        held = held || (strcmp(list.v[i].kind, RES_FILE) == 0 &&
-                        strcmp(list.v[i].state, "held") == 0);
+        held =
+            held || (is_target(list.v[i].kind) && strcmp(list.v[i].state, "held") == 0);
     cat_resources_done(&list);
     return held && access(part, F_OK) < 0 && errno == ENOENT &&
            access(row->target_path, F_OK) == 0 &&

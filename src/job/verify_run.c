@@ -1,5 +1,6 @@
 #include "job/verify_run.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -31,6 +32,8 @@ open_readers(struct verify_run *v, struct err *err)
                                 .key = d->key,
                                 .size_bytes = d->size_bytes};
 
+        if (d->source)
+            continue;
         v->has_disk = true;
         v->disk = d->key;
         if (reader_open(v->env, &s, &d->reader, err) < 0)
@@ -41,27 +44,46 @@ open_readers(struct verify_run *v, struct err *err)
     return 0;
 }
 
+static void
+put_layer(struct worker_spec_layer *l, const char *manifest, const char *layer_id,
+          const uint8_t root[MANIFEST_HASH_SIZE])
+{
+    l->manifest = xstrdup(manifest);
+    snprintf(l->layer_id, sizeof l->layer_id, "%s", layer_id);
+    memcpy(l->layer_root, root, sizeof l->layer_root);
+}
+
+static void
+put_chain(struct worker_spec_disk *s, const struct chain *c, size_t n)
+{
+    s->layers = xcalloc(n, sizeof *s->layers);
+    s->n_layers = n;
+    for (size_t i = 0; i < n; i++)
+        put_layer(&s->layers[i], c->v[i].manifest, c->v[i].layer_id, c->v[i].layer_root);
+}
+
 static int
 fill_disk(const struct verify_run *v, const struct verify_disk *d,
           struct worker_spec_disk *s, struct err *err)
 {
     CLEANUP_FREE char *name = xasprintf("%s.manifest", d->locator);
     char path[REPO_PATH_SIZE];
-    struct worker_spec_layer *layer;
 
     if (repo_path(v->repo, name, path, err) < 0)
         return err->class;
     s->key = d->key;
     strncpy(s->disk_uuid, d->disk_uuid, sizeof s->disk_uuid - 1);
     s->size_bytes = d->size_bytes;
-    s->source = xstrdup(export_uri(d->reader.export));
+    s->source = xstrdup(d->source ? d->source : export_uri(d->reader.export));
     s->target = xstrdup(d->target);
-    s->layers = xcalloc(1, sizeof *s->layers);
-    s->n_layers = 1;
-    layer = &s->layers[0];
-    layer->manifest = xstrdup(path);
-    strncpy(layer->layer_id, d->layer_id, sizeof layer->layer_id - 1);
-    memcpy(layer->layer_root, d->layer_root, sizeof layer->layer_root);
+    s->resume = d->resume;
+    if (d->chain) {
+        put_chain(s, d->chain, d->n_chain);
+    } else {
+        s->layers = xcalloc(1, sizeof *s->layers);
+        s->n_layers = 1;
+        put_layer(&s->layers[0], path, d->layer_id, d->layer_root);
+    }
     s->has_content_root = d->has_content_root;
     memcpy(s->content_root, d->content_root, sizeof s->content_root);
     return 0;
@@ -88,6 +110,24 @@ on_disk_done(struct verify_disk *d, const struct job_event *e)
 }
 
 static void
+on_bad_range(struct verify_run *v, const struct job_event *e)
+{
+    const struct bad_range_item bad = {.key = e->disk,
+                                       .offset = e->offset,
+                                       .length = e->length,
+                                       .reason = e->bad_reason};
+
+    joblog_line(v->log, LOG_LEVEL_ERROR,
+                "damaged: disk device_key=%u offset=%llu length=%llu reason=%s", e->disk,
+                (unsigned long long)e->offset, (unsigned long long)e->length,
+                bad_range_to_str(e->bad_reason));
+    if (v->n_bad < VERIFY_BAD_RANGES_MAX)
+        v->bad[v->n_bad++] = bad;
+    if (v->on_bad)
+        v->on_bad(v->arg, &bad);
+}
+
+static void
 on_event(void *arg, const struct job_event *e)
 {
     struct verify_run *v = arg;
@@ -99,15 +139,7 @@ on_event(void *arg, const struct job_event *e)
             v->on_progress(v->arg);
         break;
     case EVENT_BAD_RANGE:
-        joblog_line(v->log, LOG_LEVEL_ERROR,
-                    "damaged: disk device_key=%u offset=%llu length=%llu reason=%s",
-                    e->disk, (unsigned long long)e->offset, (unsigned long long)e->length,
-                    bad_range_to_str(e->bad_reason));
-        if (v->n_bad < VERIFY_BAD_RANGES_MAX)
-            v->bad[v->n_bad++] = (struct bad_range_item){.key = e->disk,
-                                                         .offset = e->offset,
-                                                         .length = e->length,
-                                                         .reason = e->bad_reason};
+        on_bad_range(v, e);
         break;
     case EVENT_DISK_DONE:
         if (d)
@@ -141,6 +173,7 @@ verify_run(struct verify_run *v, struct err *err)
 {
     CLEANUP_WORKER_SPEC struct worker_spec spec = {.attempt = v->attempt,
                                                    .task = v->task,
+                                                   .salvage = v->salvage,
                                                    .limits = *v->limits,
                                                    .deadlines = v->env->deadlines};
     struct worker_job w = {.env = v->env,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "job/chain.h"
 #include "job/env.h"
 #include "job/joblog.h"
 #include "job/live.h"
@@ -28,7 +29,12 @@ struct verify_disk {
     uint8_t layer_root[MANIFEST_HASH_SIZE];
     bool has_content_root;
     uint8_t content_root[MANIFEST_HASH_SIZE]; /* out when !has_content_root */
-    const char *target; /* restore: NBD URI to copy to; NULL = verify */
+    const char *target;                       /* restore: NBD URI to copy to; else NULL */
+    bool resume; /* the target holds what an earlier try wrote */
+    /* What is read: NULL = the layer, through an export of its own; else this URI. */
+    const char *source;
+    const struct chain *chain; /* NULL = the layer alone */
+    size_t n_chain;            /* how many of it, from the base: the last is the layer */
     /* out */
     bool direct; /* what was read came from the medium */
     bool done;
@@ -54,6 +60,9 @@ struct verify_run {
     struct verify_disk *disks;
     size_t n;
     const struct spec_limits *limits;
+    bool salvage;
+    /* called for each bad range, also beyond those that are kept; NULL = not */
+    void (*on_bad)(void *arg, const struct bad_range_item *bad);
     /* called for each progress event; NULL = not */
     void (*on_progress)(void *arg);
     void *arg;
