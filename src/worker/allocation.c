@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "copy/block.h"
+#include "model/naming.h"
 
 #include "worker/manifests.h"
 
@@ -48,8 +49,9 @@ stray(struct check *c, uint64_t first, uint64_t end, struct err *err)
         tell(c, first, end, BAD_STRAY);
         return 0;
     }
-    if (to > c->end_bytes)
-        to = c->end_bytes;
+    /* Some servers take whole sectors only; an image ends with one. */
+    if (to > naming_round_up_512(c->end_bytes))
+        to = naming_round_up_512(c->end_bytes);
     while (off < to) {
         size_t n = to - off < LOOK_BYTES ? (size_t)(to - off) : LOOK_BYTES;
 
