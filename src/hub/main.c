@@ -43,6 +43,9 @@ static const char help_text[] =
     "  --io-timeout S        NBD without progress (60)\n"
     "  --audit-samples N     blocks per disk that are read although the source declares\n"
     "                        them zero (1024)\n"
+    "  --allow-remote-exports  lets restored disks be opened on addresses that are not\n"
+    "                        loopback, with TLS and a key for each\n"
+    "  --export-ttl-max S    longest time that a disk may be open (86400)\n"
     "  --log-level LEVEL     error, warn, info or debug\n"
     "\n"
     "  --version             version, commit and build id\n"
@@ -74,6 +77,8 @@ enum {
     OPT_CONNECT,
     OPT_IO,
     OPT_AUDIT,
+    OPT_REMOTE_EXPORTS,
+    OPT_EXPORT_TTL,
     OPT_NAME,
     OPT_SCOPE,
     OPT_LEVEL,
@@ -97,6 +102,8 @@ static const struct option options[] = {
     {"connect-timeout", required_argument, NULL, OPT_CONNECT},
     {"io-timeout", required_argument, NULL, OPT_IO},
     {"audit-samples", required_argument, NULL, OPT_AUDIT},
+    {"allow-remote-exports", no_argument, NULL, OPT_REMOTE_EXPORTS},
+    {"export-ttl-max", required_argument, NULL, OPT_EXPORT_TTL},
     {"name", required_argument, NULL, OPT_NAME},
     {"scope", required_argument, NULL, OPT_SCOPE},
     {"log-level", required_argument, NULL, OPT_LEVEL},
@@ -148,6 +155,11 @@ take_option(int opt, const char *arg, struct hub_options *o)
         return number(arg, 1, 86400, &o->io_s);
     case OPT_AUDIT:
         return number(arg, 0, SPEC_AUDIT_SAMPLES_MAX, &o->audit_samples);
+    case OPT_REMOTE_EXPORTS:
+        o->allow_remote_exports = true;
+        return 0;
+    case OPT_EXPORT_TTL:
+        return number(arg, 1, 31536000, &o->export_ttl_max_s);
     case OPT_LEVEL:
         return log_level_from_str(arg, &o->level) < 0 ? usage("unknown log level") : 0;
     case OPT_VERSION:
@@ -207,6 +219,7 @@ main(int argc, char **argv)
                             .connect_s = spec_deadlines_default.connect_s,
                             .io_s = spec_deadlines_default.io_s,
                             .audit_samples = 1024,
+                            .export_ttl_max_s = 86400,
                             .level = LOG_LEVEL_INFO};
     int opt, r;
 

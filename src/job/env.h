@@ -3,6 +3,7 @@
 #ifndef SENDENSE_JOB_ENV_H
 #define SENDENSE_JOB_ENV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/text.h"
@@ -30,6 +31,8 @@ struct job_env {
     struct spec_limits limits;
     struct spec_deadlines deadlines;
     uint32_t audit_samples;
+    bool remote_exports; /* disks may be opened on addresses that are not loopback */
+    uint64_t export_ttl_max_s;
 };
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/timeutil.h"
 #include "catalog/cat_backup.h"
+#include "catalog/cat_export.h"
 #include "catalog/cat_resource.h"
 #include "catalog/cat_restore.h"
 #include "catalog/cat_verify.h"
@@ -50,6 +51,7 @@ job_is_open(struct job_env *env, const char *job_id)
     struct cat_backup b = {0};
     struct cat_restore r = {0};
     struct cat_verify v = {0};
+    struct cat_export e = {0};
     struct err err = ERR_INIT;
     bool open = false;
 
@@ -67,6 +69,12 @@ job_is_open(struct job_env *env, const char *job_id)
         open = state_is_open(v.state);
     else if (err.class && err.class != ERR_NOT_FOUND)
         open = true;
+    err_clear(&err);
+    if (!open && cat_export_get(env->catalog, job_id, &e, &err) >= 0)
+        open = strcmp(e.state, "opening") == 0 || strcmp(e.state, "open") == 0;
+    else if (err.class && err.class != ERR_NOT_FOUND)
+        open = true;
+    cat_export_done(&e);
     cat_backup_done(&b);
     cat_restore_done(&r);
     cat_verify_done(&v);
@@ -278,6 +286,44 @@ settle_verifies(struct recovery *rec, struct err *err)
     return r < 0 ? err->class : 0;
 }
 
+/* What a hub had open ended with it. */
+static int
+settle_export(struct recovery *rec, const struct cat_export *row, struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+    struct job_env *env = rec->env;
+    struct cat_export_end end = {
+        .state = "closed", .reason = "hub_ended", .closed_us = time_utc_us()};
+    struct cat_event e = {.severity = "warning",
+                          .type = "export.closed",
+                          .code = end.reason,
+                          .message = "the hub ended while the disks were open",
+                          .job_id = row->id,
+                          .backup_id = row->backup_id};
+
+    leftovers_unmake(env, row->id, &rec->how);
+    if (catalog_tx_begin(env->catalog, &tx, err) < 0 ||
+        cat_export_finish(env->catalog, row->id, &end, err) < 0 ||
+        bus_emit(env, &e, err) < 0 || catalog_tx_commit(&tx, err) < 0)
+        return err->class;
+    bus_wake(env->bus);
+    rec->report->interrupted++;
+    return 0;
+}
+
+static int
+settle_exports(struct recovery *rec, struct err *err)
+{
+    struct cat_exports open = {0};
+    int r = cat_export_list_open(rec->env->catalog, &open, err);
+
+    for (size_t i = 0; r >= 0 && i < open.n; i++)
+        if (is_orphan(rec, open.v[i].id))
+            r = settle_export(rec, &open.v[i], err);
+    cat_exports_done(&open);
+    return r < 0 ? err->class : 0;
+}
+
 /* Entries of jobs that ran at one time lie mixed. */
 static bool
 is_first_of_its_job(const struct cat_resources *l, size_t i)
@@ -314,7 +360,8 @@ recover_round(struct job_env *env, const struct leftovers_how *how,
     struct recovery rec = {.env = env, .how = *how, .report = ret};
 
     if (settle_backups(&rec, err) < 0 || settle_restores(&rec, err) < 0 ||
-        settle_verifies(&rec, err) < 0 || settle_leftovers(&rec, err) < 0)
+        settle_verifies(&rec, err) < 0 || settle_exports(&rec, err) < 0 ||
+        settle_leftovers(&rec, err) < 0)
         return err_prefix(err, "recover");
     return 0;
 }
