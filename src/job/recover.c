@@ -21,6 +21,7 @@
 #include "job/outcome.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
+#include "job/restore_record.h"
 #include "job/sweep.h"
 
 #define INTERRUPTED "interrupted"
@@ -178,6 +179,16 @@ is_target(const char *kind)
            strcmp(kind, RES_PARTIAL) == 0;
 }
 
+/* Is @path the very file that the journal speaks of?  One that a restore was to replace
+ * is not. */
+static bool
+is_file(const char *path, const char *detail)
+{
+    char id[RESTORE_FILE_ID_SIZE];
+
+    return detail && restore_file_id(path, id) == 0 && strcmp(id, detail) == 0;
+}
+
 /* The journal's file was held, is gone, and the target is there: it was renamed, whole.
  */
 static bool
@@ -192,7 +203,8 @@ restore_is_whole(struct job_env *env, const struct cat_restore *row)
         return false;
     for (size_t i = 0; i < list.n; i++)
         held =
-            held || (is_target(list.v[i].kind) && strcmp(list.v[i].state, "held") == 0);
+            held || (is_target(list.v[i].kind) && strcmp(list.v[i].state, "held") == 0 &&
+                     is_file(row->target_path, list.v[i].detail));
     cat_resources_done(&list);
     return held && access(part, F_OK) < 0 && errno == ENOENT &&
            access(row->target_path, F_OK) == 0 &&

@@ -24,7 +24,7 @@ make_folder(struct restore_job *j, struct err *err)
         folder_make(j->part, err) < 0)
         return err->class;
     j->made = true;
-    if (journal_held(j->env, j->id, j->res_target, NULL, err) < 0)
+    if (restore_hold_target(j, err) < 0)
         return err->class;
     FAILPOINT(RESTORE_TARGET_CREATED);
     return 0;

@@ -1,9 +1,12 @@
 /* job/restore_make.c - a disk as one file: made, written, compared. */
+#include <errno.h>
 #include <string.h>
 
 #include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/timeutil.h"
+#include "catalog/cat_resource.h"
 #include "job/journal.h"
 #include "job/restore_priv.h"
 #include "job/restore_record.h"
@@ -47,6 +50,18 @@ restore_close_image(struct restore_job *j, struct err *err)
         return err_prefix(err, "close the target");
     reader_close(j->env, j->id, j->log, &j->writer);
     return 0;
+}
+
+int
+restore_hold_target(struct restore_job *j, struct err *err)
+{
+    struct cat_hold hold = {.now_us = time_utc_us()};
+    char id[RESTORE_FILE_ID_SIZE];
+
+    if (restore_file_id(j->part, id) < 0)
+        return err_errno(err, errno, NULL, "look at '%s'", j->part);
+    hold.detail = id;
+    return cat_resource_hold(j->env->catalog, j->id, j->res_target, &hold, err);
 }
 
 static void
@@ -158,8 +173,7 @@ write_in_place(struct restore_job *j, struct verify_disk *d, struct err *err)
                                         .format = j->image->qemu,
                                         .size_bytes = naming_round_up_512(d->size_bytes)};
 
-    if (journal_held(j->env, j->id, j->res_target, NULL, err) < 0 ||
-        restore_open_image(j, &image, err) < 0)
+    if (restore_hold_target(j, err) < 0 || restore_open_image(j, &image, err) < 0)
         return err->class;
     restore_set_phase(j, "restoring");
     d->target = export_uri(j->writer.export);
@@ -182,7 +196,7 @@ on_started(void *arg, const struct child_id *id, struct err *err)
 
     if (journal_held(c->j->env, c->j->id, c->res, id, err) < 0)
         return err->class;
-    return journal_held(c->j->env, c->j->id, c->j->res_target, NULL, err);
+    return restore_hold_target(c->j, err);
 }
 
 static int

@@ -39,6 +39,10 @@ struct restore_job {
 
 void restore_set_phase(struct restore_job *j, const char *phase);
 
+/* The journal knows j->part as ours, and which file it is: so recovery tells a target
+ * that was renamed from one that was there before. */
+int restore_hold_target(struct restore_job *j, struct err *err);
+
 /* An export of @path of ours on a private socket, journalled, in j->writer. */
 struct restore_image {
     const char *path;

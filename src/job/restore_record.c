@@ -1,6 +1,8 @@
 #include "job/restore_record.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/fs.h"
 #include "base/json.h"
@@ -8,6 +10,18 @@
 #include "base/text.h"
 
 #define RECORD_MAX 4096u
+
+int
+restore_file_id(const char *path, char out[RESTORE_FILE_ID_SIZE])
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0)
+        return -1;
+    snprintf(out, RESTORE_FILE_ID_SIZE, "{\"device\":%llu,\"inode\":%llu}",
+             (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    return 0;
+}
 
 static char *
 path_of(const char *part)

@@ -9,6 +9,10 @@
 #include "base/err.h"
 #include "model/point.h"
 
+/* Which file or folder @path is now, as JSON text for the journal; -1 with errno. */
+#define RESTORE_FILE_ID_SIZE 80
+int restore_file_id(const char *path, char out[RESTORE_FILE_ID_SIZE]);
+
 struct restore_record {
     const char *point_id;
     const struct point_disk *disk;

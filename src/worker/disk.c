@@ -2,6 +2,7 @@
 #include "worker/disk.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,6 +186,22 @@ compare_disk(struct task *t, const struct worker_spec_disk *d, struct run *run,
     return 0;
 }
 
+/* In which layer to look for the first of the damage. */
+static void
+name_layer(const struct worker_spec_disk *d, const struct findings *f, struct err *damage)
+{
+    char layer[MANIFESTS_LAYER_SIZE], words[ERR_MSG_SIZE];
+
+    if (damage->class == 0 || f->v[0].reason == BAD_MANIFEST ||
+        f->v[0].reason == BAD_STRAY)
+        return;
+    manifests_layer_of(d, f->v[0].offset / MANIFEST_BLOCK_SIZE, layer);
+    if (layer[0] == '\0')
+        return;
+    snprintf(words, sizeof words, "%s", damage->msg);
+    snprintf(damage->msg, sizeof damage->msg, "%.600s, in layer %s", words, layer);
+}
+
 static void
 run_disk(struct task *t, const struct worker_spec_disk *d)
 {
@@ -205,9 +222,10 @@ run_disk(struct task *t, const struct worker_spec_disk *d)
         if (salvage || !findings_any(f))
             copy_stop_set(t->stop, d->key, &err);
     }
-    if (findings_report(f, d->key, salvage ? FINDINGS_KEPT : EVENT_BAD_RANGES_MAX,
-                        output_emit, t->out, &damage) < 0 &&
-        salvage) {
+    findings_report(f, d->key, salvage ? FINDINGS_KEPT : EVENT_BAD_RANGES_MAX,
+                    output_emit, t->out, &damage);
+    name_layer(d, f, &damage);
+    if (damage.class != 0 && salvage) {
         err_recode(&damage, "salvaged");
         pulse_warn(&run.pulse, &damage);
         if (err.class == 0)

@@ -1,4 +1,5 @@
 /* worker/manifests.c - see manifests.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,6 +181,25 @@ walk_next(struct walk *w, struct walk_item *ret, struct err *err)
     ret->data = item.state == MANIFEST_DATA;
     memcpy(ret->hash, item.hash, sizeof ret->hash);
     return 1;
+}
+
+void
+manifests_layer_of(const struct worker_spec_disk *d, uint64_t block,
+                   char out[MANIFESTS_LAYER_SIZE])
+{
+    out[0] = '\0';
+    for (size_t i = d->n_layers; i-- > 0;) {
+        CLEANUP_MANIFEST_FILE struct manifest_file *f = NULL;
+        const char *path = d->layers[i].manifest, *name = strrchr(path, '/') + 1;
+        struct manifest_record rec;
+        struct err err = ERR_INIT;
+
+        if (manifest_file_open(path, &f, &err) < 0 ||
+            manifest_file_find(f, block, &rec, &err) <= 0)
+            continue;
+        snprintf(out, MANIFESTS_LAYER_SIZE, "%.*s", (int)strcspn(name, "."), name);
+        return;
+    }
 }
 
 int

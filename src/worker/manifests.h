@@ -25,6 +25,12 @@ int manifests_content_root(const struct worker_spec_disk *d, struct pulse *pulse
                            uint8_t ret[MANIFEST_HASH_SIZE], uint64_t *ret_cut,
                            struct err *err);
 
+/* The number of the layer that recorded @block last, as its manifest's file is named
+ * ("000007"); "" when none did or can be read. */
+#define MANIFESTS_LAYER_SIZE 32
+void manifests_layer_of(const struct worker_spec_disk *d, uint64_t block,
+                        char out[MANIFESTS_LAYER_SIZE]);
+
 /* Walks blocks in ascending order: of the tip alone (what that backup wrote), or of the
  * whole chain (what the disk holds). */
 struct walk;

@@ -204,6 +204,7 @@ test_salvage_blocks(void **state)
     prepare_salvage();
     spec.spec.salvage = false;
     wrun_fails(&run, &spec, "verification_failed", "3 damaged ranges");
+    assert_non_null(strstr(run.ev[run.n - 1].message, ", in layer 2000-0"));
 }
 
 static void
