@@ -20,6 +20,7 @@
 #include "job/restore_priv.h"
 #include "job/restore_record.h"
 #include "job/restore_target.h"
+#include "store/layer.h"
 
 static void
 job_free(struct restore_job *j)
@@ -270,6 +271,30 @@ check_format(struct restore_job *j, const struct restore_request *req, struct er
     return 0;
 }
 
+/* At least so much: of one layer exactly its data; of a chain as much as its largest
+ * layer, or all of them when they are copied as they are.  What a stream is compressed to
+ * nobody knows. */
+static uint64_t
+bytes_needed(const struct restore_job *j, const struct cat_backup_disk *d)
+{
+    char at[NAMING_LOCATOR_SIZE], below[NAMING_LOCATOR_SIZE];
+    uint64_t stored, sum = 0, largest = 0;
+    struct err ignored = ERR_INIT; /* what cannot be read is told by the job */
+
+    if (j->image && !j->image->in_place)
+        return 0;
+    if (j->image && !d->parent_layer_id)
+        return d->bytes.sent;
+    snprintf(at, sizeof at, "%s", d->locator);
+    while (at[0] && layer_stored_bytes(j->stored.repo, at, &stored, &ignored) >= 0 &&
+           layer_parent(j->stored.repo, at, below, &ignored) >= 0) {
+        sum += stored;
+        largest = stored > largest ? stored : largest;
+        memcpy(at, below, sizeof at);
+    }
+    return j->image ? largest : sum;
+}
+
 static int
 check(struct restore_job *j, const struct restore_request *req, struct err *err)
 {
@@ -284,7 +309,7 @@ check(struct restore_job *j, const struct restore_request *req, struct err *err)
         return err->class;
     d = &j->stored.row.disks[j->disk];
     where.folder = !j->image;
-    where.need_bytes = d->bytes.sent;
+    where.need_bytes = bytes_needed(j, d);
     if (restore_target_check(j->env, &where, &j->target, err) < 0)
         return err->class;
     j->part = xasprintf("%s.part", j->target);
