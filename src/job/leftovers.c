@@ -172,7 +172,8 @@ leftovers_unmake(struct job_env *env, const char *job_id, const struct leftovers
         log_error("job='%s' read its journal: %s", job_id, err.msg);
         return false;
     }
-    qsort(list.v, list.n, sizeof *list.v, by_rank);
+    if (list.n > 0)
+        qsort(list.v, list.n, sizeof *list.v, by_rank);
     for (size_t i = 0; i < list.n && !leftovers_stop_asked(how); i++) {
         int mine = rank(list.v[i].kind);
 
