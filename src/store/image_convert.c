@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -13,6 +14,7 @@
 #define OPTIONS "subformat=streamOptimized,adapter_type=lsilogic"
 #define STOP_GRACE_MS 2000u
 #define WORDS_SIZE 1024
+#define FULL_BYTES 65536u /* less is free: no cluster fits any more */
 
 static int
 reserve(const char *path, struct err *err)
@@ -61,8 +63,17 @@ last_words(int fd, char out[WORDS_SIZE])
     return n == 0 ? "no message" : nl ? nl + 1 : out;
 }
 
+/* qemu's vmdk writer says "Invalid argument" of a file system that is full. */
+static bool
+is_full(const char *path)
+{
+    struct statvfs v;
+
+    return statvfs(path, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < FULL_BYTES;
+}
+
 static int
-check_exit(const struct child_exit *e, int stderr_fd, struct err *err)
+check_exit(const struct child_exit *e, int stderr_fd, const char *path, struct err *err)
 {
     char text[WORDS_SIZE];
     const char *words;
@@ -70,7 +81,8 @@ check_exit(const struct child_exit *e, int stderr_fd, struct err *err)
     if (!e->signaled && e->value == 0)
         return 0;
     words = last_words(stderr_fd, text);
-    if (strstr(words, "No space left") || strstr(words, "Disk quota exceeded"))
+    if (strstr(words, "No space left") || strstr(words, "Disk quota exceeded") ||
+        is_full(path))
         return err_set(err, ERR_NO_SPACE, "target_full", "qemu-img convert: %s", words);
     return err_set(err, ERR_IO, "program_failed", "qemu-img convert (%s %d): %s",
                    e->signaled ? "signal" : "exit", e->value, words);
@@ -97,5 +109,5 @@ image_convert_run(struct image_convert *c, struct err *err)
         r = wait_for(child, c->cancel_fd, err);
     if (child && child_stop(child, STOP_GRACE_MS, &c->exit, &stop_err) < 0)
         return err_set(err, ERR_TIMEOUT, NULL, "qemu-img does not end: %s", stop_err.msg);
-    return r < 0 ? r : check_exit(&c->exit, child_stderr_fd(child), err);
+    return r < 0 ? r : check_exit(&c->exit, child_stderr_fd(child), c->path, err);
 }
