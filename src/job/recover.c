@@ -15,6 +15,7 @@
 #include "catalog/cat_verify.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+#include "job/folder.h"
 #include "job/joblog.h"
 #include "job/journal.h"
 #include "job/live.h"
@@ -378,6 +379,19 @@ recover_round(struct job_env *env, const struct leftovers_how *how,
     return 0;
 }
 
+/* Overlays end with the hub that made them, also those that a catalog which was lost
+ * knew.
+ */
+static void
+sweep_scratch(const struct job_env *env)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/scratch", env->data_dir);
+    struct err err = ERR_INIT;
+
+    if (folder_remove(path, &err) < 0)
+        log_warn("recovery: %s, ignoring", err.msg);
+}
+
 int
 recover_all(struct job_env *env, struct recover_report *ret, struct err *err)
 {
@@ -387,6 +401,7 @@ recover_all(struct job_env *env, struct recover_report *ret, struct err *err)
     memset(ret, 0, sizeof *ret);
     if (recover_round(env, &how, ret, err) < 0)
         return err->class;
+    sweep_scratch(env);
     sweep_all(env, &ret->swept);
     log_info("recovery: %u rolled forward, %u interrupted, %u files swept",
              ret->rolled_forward, ret->interrupted, ret->swept);
