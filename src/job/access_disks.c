@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "job/access_priv.h"
 #include "job/folder.h"
+#include "job/folder_make.h"
 #include "job/journal.h"
 #include "store/layer.h"
 #include "store/ports.h"

@@ -5,7 +5,7 @@
 #include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "job/folder.h"
+#include "job/folder_make.h"
 #include "job/journal.h"
 #include "job/restore_priv.h"
 #include "store/layer.h"
@@ -56,15 +56,18 @@ compare_layer(struct restore_job *j, size_t i, struct err *err)
                                         .size_bytes = naming_round_up_512(l->size_bytes),
                                         .read_only = true,
                                         .allocation_depth = true};
+    const struct chain below = {.v = j->chain.v, .n = i};
     struct verify_disk d;
 
     if (restore_open_image(j, &image, err) < 0)
         return err->class;
     stored_fill(&j->stored, j->disk, &d);
+    d.locator = l->locator;
+    d.layer_id = l->layer_id;
+    memcpy(d.layer_root, l->layer_root, sizeof d.layer_root);
     d.size_bytes = l->size_bytes;
     d.source = export_uri(j->writer.export);
-    d.chain = &j->chain;
-    d.n_chain = i + 1;
+    d.below = &below;
     d.has_content_root = i + 1 == j->chain.n; /* the point speaks of the tip */
     if (restore_run_worker(j, WORKER_VERIFY, &d, err) < 0)
         return err_prefix(err, "layer '%s'", l->locator);

@@ -257,11 +257,12 @@ int
 restore_make_image(struct restore_job *j, struct err *err)
 {
     struct verify_disk d;
+    struct chain below;
     int r;
 
     stored_fill(&j->stored, j->disk, &d);
-    d.chain = &j->chain;
-    d.n_chain = j->chain.n;
+    below = (struct chain){.v = j->chain.v, .n = j->chain.n - 1};
+    d.below = &below;
     if (make_target(j, err) < 0)
         return err->class;
     r = j->image->in_place ? write_in_place(j, &d, err) : convert(j, &d, err);

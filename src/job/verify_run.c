@@ -45,21 +45,12 @@ open_readers(struct verify_run *v, struct err *err)
 }
 
 static void
-put_layer(struct worker_spec_layer *l, const char *manifest, const char *layer_id,
-          const uint8_t root[MANIFEST_HASH_SIZE])
+fill_layer(struct worker_spec_layer *l, const char *manifest, const char *id,
+           const uint8_t root[MANIFEST_HASH_SIZE])
 {
     l->manifest = xstrdup(manifest);
-    snprintf(l->layer_id, sizeof l->layer_id, "%s", layer_id);
-    memcpy(l->layer_root, root, sizeof l->layer_root);
-}
-
-static void
-put_chain(struct worker_spec_disk *s, const struct chain *c, size_t n)
-{
-    s->layers = xcalloc(n, sizeof *s->layers);
-    s->n_layers = n;
-    for (size_t i = 0; i < n; i++)
-        put_layer(&s->layers[i], c->v[i].manifest, c->v[i].layer_id, c->v[i].layer_root);
+    snprintf(l->layer_id, sizeof l->layer_id, "%s", id);
+    memcpy(l->layer_root, root, MANIFEST_HASH_SIZE);
 }
 
 static int
@@ -68,6 +59,7 @@ fill_disk(const struct verify_run *v, const struct verify_disk *d,
 {
     CLEANUP_FREE char *name = xasprintf("%s.manifest", d->locator);
     char path[REPO_PATH_SIZE];
+    size_t n = d->below ? d->below->n : 0;
 
     if (repo_path(v->repo, name, path, err) < 0)
         return err->class;
@@ -77,13 +69,12 @@ fill_disk(const struct verify_run *v, const struct verify_disk *d,
     s->source = xstrdup(d->source ? d->source : export_uri(d->reader.export));
     s->target = xstrdup(d->target);
     s->resume = d->resume;
-    if (d->chain) {
-        put_chain(s, d->chain, d->n_chain);
-    } else {
-        s->layers = xcalloc(1, sizeof *s->layers);
-        s->n_layers = 1;
-        put_layer(&s->layers[0], path, d->layer_id, d->layer_root);
-    }
+    s->layers = xcalloc(n + 1, sizeof *s->layers);
+    s->n_layers = n + 1;
+    for (size_t i = 0; i < n; i++)
+        fill_layer(&s->layers[i], d->below->v[i].manifest, d->below->v[i].layer_id,
+                   d->below->v[i].layer_root);
+    fill_layer(&s->layers[n], path, d->layer_id, d->layer_root);
     s->has_content_root = d->has_content_root;
     memcpy(s->content_root, d->content_root, sizeof s->content_root);
     return 0;

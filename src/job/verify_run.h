@@ -33,8 +33,7 @@ struct verify_disk {
     bool resume; /* the target holds what an earlier try wrote */
     /* What is read: NULL = the layer, through an export of its own; else this URI. */
     const char *source;
-    const struct chain *chain; /* NULL = the layer alone */
-    size_t n_chain;            /* how many of it, from the base: the last is the layer */
+    const struct chain *below; /* what the layer stands on; NULL = nothing */
     /* out */
     bool direct; /* what was read came from the medium */
     bool done;
