@@ -51,6 +51,11 @@ API_HANDLER(api_restores_start);
 API_HANDLER(api_restores_list);
 API_HANDLER(api_restores_get);
 API_HANDLER(api_restores_cancel);
+/* routes_export.c */
+API_HANDLER(api_exports_open);
+API_HANDLER(api_exports_list);
+API_HANDLER(api_exports_get);
+API_HANDLER(api_exports_close);
 /* routes_event.c */
 API_HANDLER(api_events);
 /* routes_token.c */

@@ -59,6 +59,13 @@ const struct http_route api_routes[] = {
     {"POST", V1 "/restores/{id}/cancel", "restore", HTTP_BODY_NONE, 0,
      api_restores_cancel, NULL},
 
+    {"POST", V1 "/restore/exports", "restore", HTTP_BODY_JSON, 0, api_exports_open, NULL},
+    {"GET", V1 "/restore/exports", "restore", HTTP_BODY_NONE, 0, api_exports_list, NULL},
+    {"GET", V1 "/restore/exports/{id}", "restore", HTTP_BODY_NONE, 0, api_exports_get,
+     NULL},
+    {"DELETE", V1 "/restore/exports/{id}", "restore", HTTP_BODY_NONE, 0,
+     api_exports_close, NULL},
+
     {"GET", V1 "/events", "read", HTTP_BODY_NONE, 0, api_events, NULL},
 
     {"GET", V1 "/tokens", "admin", HTTP_BODY_NONE, 0, api_tokens_list, NULL},

@@ -23,6 +23,8 @@ struct hub_options {
     const char *worker;  /* NULL = beside this program */
     const char *run_dir; /* NULL = DATA/run */
     uint64_t max_connections, connect_s, io_s, audit_samples, lease_s;
+    bool allow_remote_exports;
+    uint64_t export_ttl_max_s;
     const char *name, *scope; /* token create */
     bool force;               /* rebuild */
     enum log_level level;

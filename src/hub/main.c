@@ -45,6 +45,9 @@ static const char help_text[] =
     "  --audit-samples N     blocks per disk that are read although the source declares\n"
     "                        them zero (1024)\n"
     "  --snapshot-lease S    how long a VM's snapshot outlives a hub that is gone (600)\n"
+    "  --allow-remote-exports  lets restored disks be opened on addresses that are not\n"
+    "                        loopback, with TLS and a key for each\n"
+    "  --export-ttl-max S    longest time that a disk may be open (86400)\n"
     "  --log-level LEVEL     error, warn, info or debug\n"
     "\n"
     "  --version             version, commit and build id\n"
@@ -77,6 +80,8 @@ enum {
     OPT_IO,
     OPT_AUDIT,
     OPT_LEASE,
+    OPT_REMOTE_EXPORTS,
+    OPT_EXPORT_TTL,
     OPT_NAME,
     OPT_SCOPE,
     OPT_LEVEL,
@@ -101,6 +106,8 @@ static const struct option options[] = {
     {"io-timeout", required_argument, NULL, OPT_IO},
     {"audit-samples", required_argument, NULL, OPT_AUDIT},
     {"snapshot-lease", required_argument, NULL, OPT_LEASE},
+    {"allow-remote-exports", no_argument, NULL, OPT_REMOTE_EXPORTS},
+    {"export-ttl-max", required_argument, NULL, OPT_EXPORT_TTL},
     {"name", required_argument, NULL, OPT_NAME},
     {"scope", required_argument, NULL, OPT_SCOPE},
     {"log-level", required_argument, NULL, OPT_LEVEL},
@@ -154,6 +161,11 @@ take_option(int opt, const char *arg, struct hub_options *o)
         return number(arg, 0, SPEC_AUDIT_SAMPLES_MAX, &o->audit_samples);
     case OPT_LEASE:
         return number(arg, VSPHERE_LEASE_MIN_S, VSPHERE_LEASE_MAX_S, &o->lease_s);
+    case OPT_REMOTE_EXPORTS:
+        o->allow_remote_exports = true;
+        return 0;
+    case OPT_EXPORT_TTL:
+        return number(arg, 1, 31536000, &o->export_ttl_max_s);
     case OPT_LEVEL:
         return log_level_from_str(arg, &o->level) < 0 ? usage("unknown log level") : 0;
     case OPT_VERSION:
@@ -214,6 +226,7 @@ main(int argc, char **argv)
                             .io_s = spec_deadlines_default.io_s,
                             .audit_samples = 1024,
                             .lease_s = VSPHERE_LEASE_S,
+                            .export_ttl_max_s = 86400,
                             .level = LOG_LEVEL_INFO};
     int opt, r;
 

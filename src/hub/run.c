@@ -102,6 +102,8 @@ set_up(struct job_env *env, const struct hub_options *o, struct err *err)
     env->deadlines.io_s = (uint32_t)o->io_s;
     env->audit_samples = (uint32_t)o->audit_samples;
     env->lease_s = (uint32_t)o->lease_s;
+    env->remote_exports = o->allow_remote_exports;
+    env->export_ttl_max_s = o->export_ttl_max_s;
     if (set_ports(env, o->nbd_ports, err) < 0 || set_run_dir(env, o->run_dir, err) < 0)
         return err->class;
     return repo_set_open_all(env, err);

@@ -3,6 +3,7 @@
 #ifndef SENDENSE_JOB_ENV_H
 #define SENDENSE_JOB_ENV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/text.h"
@@ -30,7 +31,9 @@ struct job_env {
     struct spec_limits limits;
     struct spec_deadlines deadlines;
     uint32_t audit_samples;
-    uint32_t lease_s; /* of snapshots: how long one outlives a hub that is gone */
+    uint32_t lease_s;    /* of snapshots: how long one outlives a hub that is gone */
+    bool remote_exports; /* disks may be opened on addresses that are not loopback */
+    uint64_t export_ttl_max_s;
 };
 
 #endif

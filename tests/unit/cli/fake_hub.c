@@ -127,6 +127,10 @@ answer(const char *route, struct http_call *call, struct http_reply *reply,
     X(restores, "GET", "/restores")                                                      \
     X(restore_add, "POST", "/restores")                                                  \
     X(restore, "GET", "/restores/{id}")                                                  \
+    X(exports, "GET", "/restore/exports")                                                \
+    X(export_open, "POST", "/restore/exports")                                           \
+    X(export_get, "GET", "/restore/exports/{id}")                                        \
+    X(export_close, "DELETE", "/restore/exports/{id}")                                   \
     X(restore_cancel, "POST", "/restores/{id}/cancel")                                   \
     X(events, "GET", "/events")                                                          \
     X(tokens, "GET", "/tokens")                                                          \
