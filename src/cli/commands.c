@@ -49,6 +49,8 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_YES] = {"yes", 'y', .help = "do not ask"},
     [OPT_TO] = {"to", .arg = "PATH", .is_file = true,
                 .help = "the new file, on the machine of the hub"},
+    [OPT_TO_FOLDER] = {"to", .arg = "PATH", .is_file = true,
+                       .help = "the folder on this machine, made when it is not there"},
     [OPT_FORMAT] = {"format", .arg = "FORMAT", .choices = "raw qcow2",
                     .help = "format of the new file; default raw"},
     [OPT_SCOPE] = {"scope", .arg = "SCOPE", .choices = "read operate restore admin",
@@ -119,6 +121,12 @@ const struct cli_cmd cli_commands[] = {
     {"restore", "disk", "BACKUP", 1, 1, "write one disk of a backup to a new file",
      PATH_NOTE "\nWaits unless --no-wait is given.", NULL,
      BIT(OPT_DISK_KEY) | BIT(OPT_TO) | BIT(OPT_FORMAT) | WAITING, true, cmd_restore_disk},
+    {"restore", "files", "BACKUP [COMMAND [PATH...]]", 1, 60,
+     "list and take files of a backup",
+     "Commands: fs, ls [PATH], info PATH, get PATH... --to PATH, close; without one, a "
+     "prompt.\n"
+     "Where the backup has several file systems a path is FS:PATH.",
+     NULL, BIT(OPT_TO_FOLDER), true, cmd_restore_files},
     {"restore", "ls", "", 0, 0, "list restores", NULL, NULL, 0, true, cmd_restore_ls},
     {"restore", "show", "RESTORE", 1, 1, "show one restore",
      "With --wait it stays until the restore has ended.", NULL,

@@ -37,6 +37,7 @@ enum cli_opt_id {
     OPT_FOLLOW,
     OPT_YES,
     OPT_TO,
+    OPT_TO_FOLDER,
     OPT_FORMAT,
     OPT_SCOPE,
     OPT_EXPIRES_IN,
@@ -73,7 +74,7 @@ struct cli_cmd {
 extern const struct cli_opt cli_options[OPT_END];
 extern const struct cli_cmd cli_commands[]; /* ends with noun NULL */
 
-#define CLI_POSITIONAL_MAX 6
+#define CLI_POSITIONAL_MAX 64
 #define CLI_REPEAT_MAX 256
 
 struct cli_args {

@@ -80,7 +80,9 @@ test_refused(void **state)
         {"vm ls extra", "usage: sendense vm ls"},
         {"repo add a", "usage: sendense repo add NAME PATH"},
         {"completion tcsh", "bash zsh fish"},
-        {"a b c d e f g", "too many words"},
+        {"a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a "
+         "a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a",
+         "too many words"},
     };
     const struct cli_cmd *cmd;
     struct cli_args a;
