@@ -49,7 +49,7 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_YES] = {"yes", 'y', .help = "do not ask"},
     [OPT_TO] = {"to", .arg = "PATH", .is_file = true,
                 .help = "the new file, on the machine of the hub"},
-    [OPT_TO_FOLDER] = {"to", .arg = "PATH", .is_file = true,
+    [OPT_TO_FOLDER] = {"to", .arg = "FOLDER", .is_file = true,
                        .help = "the folder on this machine, made when it is not there"},
     [OPT_FORMAT] = {"format", .arg = "FORMAT", .choices = "raw qcow2",
                     .help = "format of the new file; default raw"},
@@ -123,7 +123,7 @@ const struct cli_cmd cli_commands[] = {
      BIT(OPT_DISK_KEY) | BIT(OPT_TO) | BIT(OPT_FORMAT) | WAITING, true, cmd_restore_disk},
     {"restore", "files", "BACKUP [COMMAND [PATH...]]", 1, 60,
      "list and take files of a backup",
-     "Commands: fs, ls [PATH], info PATH, get PATH... --to PATH, close; without one, a "
+     "Commands: fs, ls [PATH], info PATH, get PATH... --to FOLDER, close; without one, a "
      "prompt.\n"
      "Where the backup has several file systems a path is FS:PATH.",
      NULL, BIT(OPT_TO_FOLDER), true, cmd_restore_files},

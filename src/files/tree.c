@@ -1,5 +1,6 @@
 #include "files/tree.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,20 @@ one_entry(struct tree *t, struct archive *in, struct archive_entry *e, const cha
     return r < 0 ? r : 0;
 }
 
+/* A tar ends with more zeroes than its reader needs: a writer that is left with them
+ * would take that for a failure. */
+static int
+drain(int fd, struct err *err)
+{
+    char rest[4096];
+    ssize_t got;
+
+    while ((got = read(fd, rest, sizeof rest)) != 0)
+        if (got < 0 && errno != EINTR)
+            return err_errno(err, errno, NULL, "read the end of a folder");
+    return 0;
+}
+
 static int
 read_tar(struct tree *t, struct archive *in, const char *prefix, struct err *err)
 {
@@ -141,8 +156,8 @@ add_folder(struct tree *t, const char *real, struct err *err)
     if (archive_read_open_fd(in, p.read_fd, 65536) != ARCHIVE_OK)
         err_set(&first, ERR_IO, "guest_unreadable", "read a folder: %.300s",
                 archive_error_string(in));
-    else
-        read_tar(t, in, prefix, &first);
+    else if (read_tar(t, in, prefix, &first) >= 0)
+        drain(p.read_fd, &first);
     archive_read_free(in);
     /* What cut the stream is the reason for what the reader found; unless it was us who
      * stopped. */

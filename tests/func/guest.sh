@@ -39,13 +39,14 @@ mkfs xfs /dev/sdc1
 mkfs ntfs /dev/sdc2
 mkfs btrfs /dev/sdc3
 mount /dev/sda1 /
-tar-in $work/tree.tar / xattrs:true
+mkdir /tree
+tar-in $work/tree.tar /tree xattrs:true
 write /sparse head
 truncate-size /sparse 4400000000
 write-append /sparse tail
 mknod-c 0644 5 1 /chardev
 mkfifo 0644 /pipe
-ln-s /links/one /absolute
+ln-s /tree/links/one /absolute
 ln-s ../../../../../../etc/passwd /climbs
 ln-s loop2 /loop1
 ln-s loop1 /loop2
