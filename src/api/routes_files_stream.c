@@ -18,6 +18,7 @@ struct files_stream {
     struct files_session *session;
     char *actor, *what, *fs, *path; /* path: of a download */
     uint64_t sent, offset, size;    /* bytes; offset and size: of a download */
+    uint64_t asked_at;              /* offset of the piece that was asked for */
     bool archive, running, complete;
     struct files_reply piece; /* what is being handed out */
     size_t at;                /* of it that is gone */
@@ -123,6 +124,7 @@ ask_piece(struct files_stream *s, struct err *err)
         return 0;
     }
     s->running = true;
+    s->asked_at = s->offset;
     return files_send(s->session, q, err) < 0 ? err->class : 1;
 }
 
@@ -143,6 +145,8 @@ file_pull(void *arg, char *p, size_t n)
     r = s->running ? 1 : ask_piece(s, &err);
     if (r > 0)
         r = next_piece(s, &err);
+    if (r == 2 && s->offset == s->asked_at)
+        r = err_set(&err, ERR_PROTOCOL, "files_protocol", "a piece without data came");
     if (r < 0)
         return fail(s, &err);
     if (r != 1)

@@ -52,11 +52,11 @@ def make(root, count, depth):
         deep += b"/d"
         os.mkdir(deep)
     write(deep + b"/bottom", b"bottom")
-    os.chmod(root + b"/big", 0o4751)
     os.chmod(links, 0o1777)
     if os.geteuid() == 0:
         os.lchown(root + b"/big", 1234, 56789)
         os.lchown(links + b"/dangling", 77, 88)
+    os.chmod(root + b"/big", 0o4751)  # after chown, which clears it
     for folder, folders, files in os.walk(root, topdown=False):
         for name in files + [b""]:
             os.utime(folder + b"/" + name, ns=(10**18, 1_600_000_000_000_000_000 + len(name) * 10**9), follow_symlinks=False)
