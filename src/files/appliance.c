@@ -351,6 +351,18 @@ find_fs(const struct appliance *a, const char *name, const struct appliance_fs *
     return 0;
 }
 
+static const char *
+mount_options(const char *type)
+{
+    /* A snapshot may lie beside its origin: XFS would refuse the second of a UUID. */
+    if (strcmp(type, "xfs") == 0)
+        return "ro,nouuid";
+    /* Long names are UTF-16 there, and would be told with '?' else. */
+    if (strcmp(type, "vfat") == 0)
+        return "ro,utf8";
+    return "ro";
+}
+
 int
 appliance_mount(struct appliance *a, const char *name, struct err *err)
 {
@@ -367,8 +379,7 @@ appliance_mount(struct appliance *a, const char *name, struct err *err)
     a->mounted = NULL;
     if (guestfs_umount_all(a->g) < 0)
         return appliance_err(a, err, "fs_unreadable", f->fs);
-    /* A snapshot may lie beside its origin: XFS would refuse the second of a UUID. */
-    options = strcmp(f->type, "xfs") == 0 ? "ro,nouuid" : "ro";
+    options = mount_options(f->type);
     if (guestfs_mount_options(a->g, options, f->fs, "/") < 0) {
         if (appliance_is_dead(a))
             return appliance_err(a, err, "fs_unreadable", f->fs);

@@ -104,7 +104,8 @@ files_send(struct files_session *s, const json_t *request, struct err *err)
     if (n > FILES_FRAME_MAX)
         return err_set(err, ERR_LIMIT, "body_too_large", "the request is too long");
     s->answered = false;
-    s->silence_s = FILES_SILENCE_S;
+    /* Not less than what one read of a disk may take. */
+    s->silence_s = 2 * s->env->deadlines.io_s;
     if (send_frame(s, FILES_REQUEST, text, n, err) < 0) {
         s->answered = true;
         files_fail(s, err);

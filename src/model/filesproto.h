@@ -16,8 +16,7 @@
 #define FILES_READ_MAX (2u << 20)   /* bytes that one `read` may ask for */
 #define FILES_LS_MAX 500u
 #define FILES_PATHS_MAX 1000u
-#define FILES_SILENCE_S 120u /* so long may a request go on without a frame */
-#define FILES_OPEN_S 300u
+#define FILES_OPEN_S 300u /* so long may `open` go on without a frame */
 
 enum files_frame {
     FILES_REQUEST = 'Q',

@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2154
-# Three disks with ext4, LVM over two of them, XFS, NTFS and btrfs, made in one appliance.  Sourced after rig.sh.
+# Four disks with ext4, LVM over two of them, XFS, NTFS, btrfs and FAT, made in one appliance, and a hostile ext4.  Sourced after rig.sh.
 
 : "${LIBGUESTFS_BACKEND:=direct}"
 export LIBGUESTFS_BACKEND LIBGUESTFS_BACKEND_SETTINGS=force_tcg
 
-# $work/guest0-2, their trees in $work/tree and $work/tree-ntfs.
+# $work/guest0-3, their trees in $work/tree and $work/tree-ntfs.
 make_guest() {
     "$tools/guest_tree.py" make "$work/tree" "${1:-2000}" 500
     tar --xattrs -S -cf "$work/tree.tar" -C "$work/tree" .
@@ -14,6 +14,12 @@ make_guest() {
     local i
     for i in $(seq 300); do printf "%0${i}d" 0 >"$work/tree-ntfs/sub dir/file $i"; done
     tar -cf "$work/tree-ntfs.tar" -C "$work/tree-ntfs" .
+    mkdir "$work/crowd"
+    (cd "$work/crowd" && seq -f 'one of %06g' 100000 | xargs -d '\n' touch)
+    tar -cf "$work/crowd.tar" -C "$work/crowd" .
+    rm -rf "$work/crowd"
+    "$tools/hostile_ext4.py" "$work/guest3" "$work/hostile" >"$work/hostile.log" 2>&1 || return 1
+    rm -rf "$work/hostile"
     truncate -s 6G "$work/guest0"
     truncate -s 300M "$work/guest1"
     truncate -s 900M "$work/guest2"
@@ -28,7 +34,8 @@ part-add /dev/sda p 12000256 -2048
 part-init /dev/sdc gpt
 part-add /dev/sdc p 2048 1000000
 part-add /dev/sdc p 1000448 1300000
-part-add /dev/sdc p 1300480 -2048
+part-add /dev/sdc p 1300480 1699999
+part-add /dev/sdc p 1700352 -2048
 mkfs ext4 /dev/sda1 label:rootfs
 pvcreate /dev/sda2
 pvcreate /dev/sdb
@@ -38,12 +45,15 @@ mkfs ext4 /dev/vg0/lv0
 mkfs xfs /dev/sdc1
 mkfs ntfs /dev/sdc2
 mkfs btrfs /dev/sdc3
+mkfs vfat /dev/sdc4
 mount /dev/sda1 /
 mkdir /tree
 tar-in $work/tree.tar /tree xattrs:true
 write /sparse head
 truncate-size /sparse 4400000000
 write-append /sparse tail
+mkdir /crowd
+tar-in $work/crowd.tar /crowd
 mknod-c 0644 5 1 /chardev
 mkfifo 0644 /pipe
 ln-s /tree/links/one /absolute
@@ -58,6 +68,9 @@ mount /dev/sdc1 /
 tar-in $work/tree.tar / xattrs:true
 umount-all
 mount /dev/sdc2 /
+tar-in $work/tree-ntfs.tar /
+umount-all
+mount-options utf8 /dev/sdc4 /
 tar-in $work/tree-ntfs.tar /
 umount-all
 mount /dev/sdc3 /
