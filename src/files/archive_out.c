@@ -172,11 +172,11 @@ archive_out_finish(struct archive_out *o, struct err *err)
 void
 archive_out_done(struct archive_out *o)
 {
-    /* The library writes the end when it frees an archive that was not closed. */
+    /* The library writes the end when it frees an archive that was not closed: on_write()
+     * lets none of it out.  (archive_write_fail() would leak the filter.) */
     if (o->w) {
         if (o->err.class == 0)
             err_set(&o->err, ERR_CANCELLED, NULL, "not finished");
-        archive_write_fail(o->w);
         archive_write_free(o->w);
     }
     buf_done(&o->left_out);

@@ -15,7 +15,7 @@ make_guest() {
     for i in $(seq 300); do printf "%0${i}d" 0 >"$work/tree-ntfs/sub dir/file $i"; done
     tar -cf "$work/tree-ntfs.tar" -C "$work/tree-ntfs" .
     mkdir "$work/crowd"
-    (cd "$work/crowd" && seq -f 'one of %06g' 100000 | xargs -d '\n' touch)
+    (cd "$work/crowd" && seq -f 'one of %06g' 20000 | xargs -d '\n' touch)
     tar -cf "$work/crowd.tar" -C "$work/crowd" .
     rm -rf "$work/crowd"
     "$tools/hostile_ext4.py" "$work/guest3" "$work/hostile" >"$work/hostile.log" 2>&1 || return 1
