@@ -11,14 +11,16 @@
 #define LEFT_OUT_BYTES_MAX (1u << 20)
 #define GZIP_LEVEL "3" /* the appliance is slower than it */
 
+/* After a failure nothing more goes out.  The library never hears of it: it would leak
+ * what it compresses with. */
 static la_ssize_t
 on_write(struct archive *w, void *arg, const void *p, size_t n)
 {
     struct archive_out *o = arg;
 
     (void)w;
-    if (o->err.class != 0 || o->sink(o->arg, p, n, &o->err) < 0)
-        return -1;
+    if (o->err.class == 0)
+        o->sink(o->arg, p, n, &o->err);
     return (la_ssize_t)n;
 }
 
@@ -120,7 +122,7 @@ archive_out_header(struct archive_out *o, const char *entry, const char *hard,
     make_safe(o, entry, hard, e);
     r = archive_write_header(o->w, e);
     /* A warning is about a name that is no UTF-8: it is written as it is. */
-    if (r < ARCHIVE_WARN)
+    if (r < ARCHIVE_WARN || o->err.class != 0)
         return failed(o, "write an entry", err);
     o->entries++;
     return 1;
@@ -131,7 +133,7 @@ archive_out_data(struct archive_out *o, const void *p, size_t n, struct err *err
 {
     la_ssize_t done = archive_write_data(o->w, p, n);
 
-    if (done < 0 || (size_t)done != n)
+    if (done < 0 || (size_t)done != n || o->err.class != 0)
         return failed(o, "write data", err);
     return 0;
 }
@@ -164,7 +166,7 @@ archive_out_finish(struct archive_out *o, struct err *err)
 {
     if (o->n_left_out > 0 && write_left_out(o, err) < 0)
         return err->class;
-    if (archive_write_close(o->w) != ARCHIVE_OK)
+    if (archive_write_close(o->w) != ARCHIVE_OK || o->err.class != 0)
         return failed(o, "end the archive", err);
     return 0;
 }
@@ -173,7 +175,7 @@ void
 archive_out_done(struct archive_out *o)
 {
     /* The library writes the end when it frees an archive that was not closed: on_write()
-     * lets none of it out.  (archive_write_fail() would leak the filter.) */
+     * lets none of it out. */
     if (o->w) {
         if (o->err.class == 0)
             err_set(&o->err, ERR_CANCELLED, NULL, "not finished");
