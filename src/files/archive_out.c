@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "model/guestpath.h"
 
 #define LEFT_OUT_NAME "SENDENSE-LEFT-OUT.txt"
@@ -81,6 +82,8 @@ refusal(const struct archive_out *o, const char *entry, const struct archive_ent
         return "it lies below a link";
     if (o->zip && guestpath_is_windows_trap(entry))
         return "its name would be another path in Windows; a tar.gz can hold it";
+    if (o->zip && !text_is_utf8(entry, strlen(entry)))
+        return "its name is not UTF-8; a tar.gz can hold it";
     if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK && type != 0)
         return "it is a device, a socket or a pipe";
     return NULL;
