@@ -148,6 +148,25 @@ offer_page(void *arg, json_t *entries)
     return 0;
 }
 
+/* "/dev/sd" may be the beginning of the name of a file system. */
+static bool
+find_fs(struct browser *b, const char *text, struct found *m)
+{
+    const json_t *fs;
+    size_t i;
+
+    m->prefix = text;
+    json_array_foreach(b->f->fs, i, fs)
+    {
+        const char *name = json_string_value(json_object_get(fs, "fs"));
+        CLEANUP_FREE char *place = xasprintf("%s:/", name ? name : "");
+
+        if (name && *text && strlen(text) <= strlen(name))
+            offer(m, place, false);
+    }
+    return m->n > 0;
+}
+
 static void
 find_paths(struct browser *b, const char *text, struct found *m)
 {
@@ -157,6 +176,8 @@ find_paths(struct browser *b, const char *text, struct found *m)
     CLEANUP_FREE char *fs = NULL, *path = NULL;
     struct err err = ERR_INIT;
 
+    if (find_fs(b, text, m))
+        return;
     m->prefix = slash ? slash + 1 : text;
     if (place(b, folder, &fs, &path, &err) == 0)
         files_client_ls(b->f, fs, path, offer_page, m, &err);
