@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
@@ -113,7 +114,8 @@ configure(struct appliance *a, const json_t *spec, bool accelerated, struct err 
         return err_set(err, ERR_UNAVAILABLE, "appliance_unavailable",
                        "libguestfs gives no handle");
     guestfs_set_error_handler(a->g, NULL, NULL);
-    a->accelerated = accelerated;
+    /* The library goes without by itself where it may not open the device. */
+    a->accelerated = accelerated && access("/dev/kvm", R_OK | W_OK) == 0;
     a->n_keys = 0;
     a->keys = xreallocarray(a->keys, json_array_size(disks) + 1, sizeof *a->keys);
     if (guestfs_set_backend(a->g, "direct") < 0 || guestfs_set_tmpdir(a->g, folder) < 0 ||
