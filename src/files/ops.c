@@ -13,7 +13,7 @@
 #include "files/wire.h"
 #include "model/guestpath.h"
 
-#define PREAD_MAX FILES_DATA_MAX
+#define PREAD_MAX (1u << 20)
 
 static void
 free_strings(char **list)
