@@ -10,10 +10,10 @@
 #include "base/err.h"
 
 #define FILES_VERSION 1
-#define FILES_HEAD 5u               /* bytes before the payload */
-#define FILES_FRAME_MAX (1u << 20)  /* of a payload */
-#define FILES_DATA_MAX (1u << 20) /* of the payload of one D */
-#define FILES_READ_MAX (2u << 20)   /* bytes that one `read` may ask for */
+#define FILES_HEAD 5u              /* bytes before the payload */
+#define FILES_FRAME_MAX (1u << 20) /* of a payload */
+#define FILES_DATA_MAX (1u << 20)  /* of the payload of one D */
+#define FILES_READ_MAX (2u << 20)  /* bytes that one `read` may ask for */
 #define FILES_LS_MAX 500u
 #define FILES_PATHS_MAX 1000u
 #define FILES_OPEN_S 300u /* so long may `open` go on without a frame */
