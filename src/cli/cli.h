@@ -78,6 +78,7 @@ int cmd_backup_verify(struct cli *c, struct err *err);
 int cmd_backup_rm(struct cli *c, struct err *err);
 int cmd_backup_cancel(struct cli *c, struct err *err);
 int cmd_restore_disk(struct cli *c, struct err *err);
+int cmd_restore_files(struct cli *c, struct err *err);
 int cmd_restore_ls(struct cli *c, struct err *err);
 int cmd_restore_show(struct cli *c, struct err *err);
 int cmd_restore_cancel(struct cli *c, struct err *err);

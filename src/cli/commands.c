@@ -63,6 +63,8 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_YES] = {"yes", 'y', .help = "do not ask"},
     [OPT_TO] = {"to", .arg = "PATH", .is_file = true,
                 .help = "the new file, on the machine of the hub"},
+    [OPT_TO_FOLDER] = {"to", .arg = "FOLDER", .is_file = true,
+                       .help = "the folder on this machine, made when it is not there"},
     [OPT_FORMAT] = {"format", .arg = "FORMAT",
                     .choices = "raw qcow2 qcow2-chain vmdk vmdk-stream vhdx",
                     .help = "format of the new file; default raw"},
@@ -185,6 +187,12 @@ const struct cli_cmd cli_commands[] = {
      BIT(OPT_DISK_KEY) | BIT(OPT_TO) | BIT(OPT_FORMAT) | BIT(OPT_FORCE) |
          BIT(OPT_RESUME) | BIT(OPT_SALVAGE) | WAITING,
      true, cmd_restore_disk},
+    {"restore", "files", "BACKUP [COMMAND [PATH...]]", 1, 60,
+     "list and take files of a backup",
+     "Commands: fs, ls [PATH], info PATH, get PATH... --to FOLDER, close; without one, a "
+     "prompt.\n"
+     "Where the backup has several file systems a path is FS:PATH.",
+     NULL, BIT(OPT_TO_FOLDER), true, cmd_restore_files},
     {"restore", "ls", "", 0, 0, "list restores", NULL, NULL, 0, true, cmd_restore_ls},
     {"restore", "show", "RESTORE", 1, 1, "show one restore",
      "With --wait it stays until the restore has ended.", NULL,

@@ -44,6 +44,7 @@ enum cli_opt_id {
     OPT_FOLLOW,
     OPT_YES,
     OPT_TO,
+    OPT_TO_FOLDER,
     OPT_FORMAT,
     OPT_SCOPE,
     OPT_EXPIRES_IN,

@@ -38,6 +38,11 @@ static const char help_text[] =
     "  --hub-url URL         where the backup clients reach this hub (http://LISTEN)\n"
     "  --nbd-ports A-B       ports for NBD exports (10100-10200)\n"
     "  --worker PATH         sendense-worker (beside this program, else PATH)\n"
+    "  --files PATH          sendense-files (beside this program, else PATH)\n"
+    "  --appliance DIR       a fixed appliance of libguestfs, for file sessions (made\n"
+    "                        when first needed, in /var/tmp)\n"
+    "  --appliance-memory M  MiB of memory of each appliance (768)\n"
+    "  --file-sessions N     file sessions at a time (4)\n"
     "  --run-dir DIR         private folder for sockets (DATA/run)\n"
     "  --max-connections N   HTTP connections at a time (256)\n"
     "  --connect-timeout S   NBD connect and handshake (10)\n"
@@ -75,6 +80,10 @@ enum {
     OPT_PORTS,
     OPT_WORKER,
     OPT_RUN_DIR,
+    OPT_FILES,
+    OPT_APPLIANCE,
+    OPT_APPLIANCE_MIB,
+    OPT_SESSIONS,
     OPT_CONNECTIONS,
     OPT_CONNECT,
     OPT_IO,
@@ -101,6 +110,10 @@ static const struct option options[] = {
     {"nbd-ports", required_argument, NULL, OPT_PORTS},
     {"worker", required_argument, NULL, OPT_WORKER},
     {"run-dir", required_argument, NULL, OPT_RUN_DIR},
+    {"files", required_argument, NULL, OPT_FILES},
+    {"appliance", required_argument, NULL, OPT_APPLIANCE},
+    {"appliance-memory", required_argument, NULL, OPT_APPLIANCE_MIB},
+    {"file-sessions", required_argument, NULL, OPT_SESSIONS},
     {"max-connections", required_argument, NULL, OPT_CONNECTIONS},
     {"connect-timeout", required_argument, NULL, OPT_CONNECT},
     {"io-timeout", required_argument, NULL, OPT_IO},
@@ -129,12 +142,13 @@ static int
 take_path(int opt, const char *arg, struct hub_options *o)
 {
     const char **where[] = {
-        [OPT_DATA] = &o->data,         [OPT_REPOSITORY] = &o->repository,
-        [OPT_NODE_URL] = &o->node_url, [OPT_NODE_TOKEN] = &o->node_token_file,
-        [OPT_LISTEN] = &o->listen,     [OPT_HUB_URL] = &o->hub_url,
-        [OPT_PORTS] = &o->nbd_ports,   [OPT_WORKER] = &o->worker,
-        [OPT_RUN_DIR] = &o->run_dir,   [OPT_NAME] = &o->name,
-        [OPT_SCOPE] = &o->scope};
+        [OPT_DATA] = &o->data,          [OPT_REPOSITORY] = &o->repository,
+        [OPT_NODE_URL] = &o->node_url,  [OPT_NODE_TOKEN] = &o->node_token_file,
+        [OPT_LISTEN] = &o->listen,      [OPT_HUB_URL] = &o->hub_url,
+        [OPT_PORTS] = &o->nbd_ports,    [OPT_WORKER] = &o->worker,
+        [OPT_RUN_DIR] = &o->run_dir,    [OPT_NAME] = &o->name,
+        [OPT_SCOPE] = &o->scope,        [OPT_FILES] = &o->files,
+        [OPT_APPLIANCE] = &o->appliance};
 
     *where[opt] = arg;
     return 0;
@@ -153,6 +167,10 @@ take_option(int opt, const char *arg, struct hub_options *o)
         return 0;
     case OPT_CONNECTIONS:
         return number(arg, 4, 10000, &o->max_connections);
+    case OPT_APPLIANCE_MIB:
+        return number(arg, 512, 16384, &o->appliance_mib);
+    case OPT_SESSIONS:
+        return number(arg, 1, 64, &o->file_sessions);
     case OPT_CONNECT:
         return number(arg, 1, 3600, &o->connect_s);
     case OPT_IO:
@@ -227,6 +245,8 @@ main(int argc, char **argv)
                             .audit_samples = 1024,
                             .lease_s = VSPHERE_LEASE_S,
                             .export_ttl_max_s = 86400,
+                            .file_sessions = 4,
+                            .appliance_mib = 768,
                             .level = LOG_LEVEL_INFO};
     int opt, r;
 

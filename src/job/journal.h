@@ -28,6 +28,7 @@
 #define RES_FILE "file"       /* key: absolute path; removed */
 #define RES_FOLDER "folder"   /* key: absolute path; removed with the files in it */
 #define RES_PARTIAL "partial" /* key: absolute path; kept, to be gone on with */
+#define RES_PROGRAM "program" /* key: job id and name; a process */
 
 int journal_intent(const struct job_env *env, const char *job_id, const char *kind,
                    const char *key, int64_t *ret_id, struct err *err);

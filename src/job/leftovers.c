@@ -108,7 +108,8 @@ unmake(struct job_env *env, const struct cat_resource *r, int stop_fd, struct er
 
     if (strcmp(r->kind, RES_DELETE) == 0)
         return backup_delete_finish(env, r->job_id, err);
-    if (strcmp(r->kind, RES_EXPORT) == 0 || strcmp(r->kind, RES_WORKER) == 0)
+    if (strcmp(r->kind, RES_EXPORT) == 0 || strcmp(r->kind, RES_WORKER) == 0 ||
+        strcmp(r->kind, RES_PROGRAM) == 0)
         return kill_process(r, err);
     if (strcmp(r->kind, RES_PORT) == 0)
         return 0; /* free since its process is gone */
@@ -142,7 +143,8 @@ rank(const char *kind)
 {
     if (strcmp(kind, RES_NODE_JOB) == 0 || strcmp(kind, RES_SNAPSHOT) == 0)
         return RANK_NODE_JOB;
-    if (strcmp(kind, RES_EXPORT) == 0 || strcmp(kind, RES_WORKER) == 0)
+    if (strcmp(kind, RES_EXPORT) == 0 || strcmp(kind, RES_WORKER) == 0 ||
+        strcmp(kind, RES_PROGRAM) == 0)
         return RANK_PROCESS;
     return strcmp(kind, RES_POINT) == 0 ? RANK_POINT : RANK_FILES;
 }

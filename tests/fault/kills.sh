@@ -110,3 +110,18 @@ at_undo() {
     start_hub
     check_all "$id"
 }
+
+run_folder_is_empty() { [ -z "$(find "$work/data/run" -mindepth 1)" ]; }
+
+# A file session that begins.
+at_files() {
+    stop_daemon hub
+    start_hub "SENDENSE_FAILPOINT=$1"
+    api POST /restore/mounts '{"backup_id":"'"$first_backup"'"}' >/dev/null 2>&1
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    stop_daemon hub
+    start_hub
+    until_true "$wait_s" run_folder_is_empty || problem "I4: left of the file session: $(find "$work/data/run" -mindepth 1)"
+    expect 'file sessions after the restart' 0 "$(api GET /restore/mounts | jq '.mounts | length')"
+    check_all ''
+}
