@@ -6,7 +6,7 @@ _sendense() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --output | -o | --url | --token-file | --disk | --node | --vm-id | --host | --user | --password-file | --fingerprint | --ca-file | --quiesce | --type | --repo | --rate | --timeout | --vm | --status | --to | --format | --scope | --expires-in | --after) ((i++)) ;;
+        --output | -o | --url | --token-file | --disk | --node | --vm-id | --host | --user | --password-file | --fingerprint | --ca-file | --quiesce | --type | --repo | --rate | --timeout | --vm | --status | --to | --to | --format | --scope | --expires-in | --after | --ttl | --listen | --psk-file) ((i++)) ;;
         -*) ;;
         *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
         esac
@@ -77,8 +77,12 @@ _sendense() {
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
+    --to)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
     --format)
-        mapfile -t COMPREPLY < <(compgen -W 'raw qcow2' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'raw qcow2 qcow2-chain vmdk vmdk-stream vhdx' -- "$cur")
         return
         ;;
     --scope)
@@ -89,6 +93,16 @@ _sendense() {
         return
         ;;
     --after)
+        return
+        ;;
+    --ttl)
+        return
+        ;;
+    --listen)
+        return
+        ;;
+    --psk-file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
     esac
@@ -125,11 +139,15 @@ _sendense() {
     backup,verify) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --chain --wait --no-wait --timeout' ;;
     backup,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -y --yes' ;;
     backup,cancel) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
-    restore,) words='disk ls show cancel' ;;
-    restore,disk) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --disk --wait --no-wait --timeout --to --format' ;;
+    restore,) words='disk files ls show cancel open exports close' ;;
+    restore,disk) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --disk --wait --no-wait --timeout --to --format --force --resume --salvage' ;;
+    restore,files) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --to' ;;
     restore,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     restore,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --timeout' ;;
     restore,cancel) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    restore,open) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --disk --wait --writable-scratch --ttl --listen --tls --psk-file' ;;
+    restore,exports) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    restore,close) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     token,) words='create ls revoke' ;;
     token,create) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --scope --expires-in' ;;
     token,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;

@@ -54,6 +54,23 @@ API_HANDLER(api_restores_start);
 API_HANDLER(api_restores_list);
 API_HANDLER(api_restores_get);
 API_HANDLER(api_restores_cancel);
+/* routes_export.c */
+API_HANDLER(api_exports_open);
+API_HANDLER(api_exports_list);
+API_HANDLER(api_exports_get);
+API_HANDLER(api_exports_close);
+/* routes_files.c */
+API_HANDLER(api_mounts_open);
+API_HANDLER(api_mounts_list);
+API_HANDLER(api_mounts_get);
+API_HANDLER(api_mounts_close);
+API_HANDLER(api_mounts_filesystems);
+API_HANDLER(api_mounts_files);
+API_HANDLER(api_mounts_file_info);
+/* routes_files_stream.c */
+API_HANDLER(api_mounts_download);
+API_HANDLER(api_mounts_archive);
+API_HANDLER(api_mounts_archive_many);
 /* routes_event.c */
 API_HANDLER(api_events);
 /* routes_token.c */

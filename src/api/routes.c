@@ -4,6 +4,7 @@
 #include "api/handlers.h"
 
 #define V1 "/api/v1"
+#define MOUNTS V1 "/restore/mounts"
 
 const struct http_route api_routes[] = {
     {"GET", "/healthz", NULL, HTTP_BODY_NONE, 0, api_health, NULL},
@@ -63,6 +64,29 @@ const struct http_route api_routes[] = {
     {"GET", V1 "/restores/{id}", "read", HTTP_BODY_NONE, 0, api_restores_get, NULL},
     {"POST", V1 "/restores/{id}/cancel", "restore", HTTP_BODY_NONE, 0,
      api_restores_cancel, NULL},
+
+    {"POST", V1 "/restore/exports", "restore", HTTP_BODY_JSON, 0, api_exports_open, NULL},
+    {"GET", V1 "/restore/exports", "restore", HTTP_BODY_NONE, 0, api_exports_list, NULL},
+    {"GET", V1 "/restore/exports/{id}", "restore", HTTP_BODY_NONE, 0, api_exports_get,
+     NULL},
+    {"DELETE", V1 "/restore/exports/{id}", "restore", HTTP_BODY_NONE, 0,
+     api_exports_close, NULL},
+
+    {"POST", MOUNTS, "restore", HTTP_BODY_JSON, 0, api_mounts_open, NULL},
+    {"GET", MOUNTS, "restore", HTTP_BODY_NONE, 0, api_mounts_list, NULL},
+    {"GET", MOUNTS "/{id}", "restore", HTTP_BODY_NONE, 0, api_mounts_get, NULL},
+    {"DELETE", MOUNTS "/{id}", "restore", HTTP_BODY_NONE, 0, api_mounts_close, NULL},
+    {"GET", MOUNTS "/{id}/filesystems", "restore", HTTP_BODY_NONE, 0,
+     api_mounts_filesystems, NULL},
+    {"GET", MOUNTS "/{id}/files", "restore", HTTP_BODY_NONE, 0, api_mounts_files, NULL},
+    {"GET", MOUNTS "/{id}/file-info", "restore", HTTP_BODY_NONE, 0, api_mounts_file_info,
+     NULL},
+    {"GET", MOUNTS "/{id}/download", "restore", HTTP_BODY_NONE, 0, api_mounts_download,
+     NULL},
+    {"GET", MOUNTS "/{id}/archive", "restore", HTTP_BODY_NONE, 0, api_mounts_archive,
+     NULL},
+    {"POST", MOUNTS "/{id}/archive", "restore", HTTP_BODY_JSON, 0,
+     api_mounts_archive_many, NULL},
 
     {"GET", V1 "/events", "read", HTTP_BODY_NONE, 0, api_events, NULL},
 

@@ -26,6 +26,7 @@ to_json(struct api *a, const struct cat_restore *r)
     put_str(o, "target_path", r->target_path);
     put_str(o, "format", r->format);
     put_job_view(o, a, r->id, &view);
+    json_object_set_new(o, "salvaged", json_boolean(r->salvaged_us != 0));
     put_json_text(o, "bad_ranges", r->bad_ranges ? r->bad_ranges : "[]");
     put_error(o, r->error_code, r->error_phase, r->error_message);
     put_str(o, "requested_by", r->requested_by);
@@ -62,6 +63,9 @@ api_restores_start(struct http_call *call, void *app, struct http_reply *reply,
     key = jget_u64(&r, "device_key");
     req.target_path = jget_str(&r, "target_path");
     req.format = jopt_str(&r, "format", "raw");
+    req.force = jopt_bool(&r, "force", false);
+    req.resume = jopt_bool(&r, "resume", false);
+    req.salvage = jopt_bool(&r, "salvage", false);
     if (jreader_end(&r) < 0)
         return err->class;
     if (key > NAMING_KEY_MAX)

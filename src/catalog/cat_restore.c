@@ -7,7 +7,7 @@
     "bytes_total, "                                                                      \
     "bytes_done, bad_ranges, requested_by, created_us, started_us, completed_us, "       \
     "error_code, "                                                                       \
-    "error_phase, error_message"
+    "error_phase, error_message, salvaged_us"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_restore, TEXT, id),
@@ -27,6 +27,7 @@ static const struct row_field fields[] = {
     ROW_FIELD(cat_restore, TEXT, error_code),
     ROW_FIELD(cat_restore, TEXT, error_phase),
     ROW_FIELD(cat_restore, MESSAGE, error_message),
+    ROW_FIELD(cat_restore, OPT, salvaged_us),
 };
 static const struct row_map map = ROW_MAP(cat_restore, fields);
 
@@ -50,7 +51,7 @@ cat_restore_insert(struct catalog *c, const struct cat_restore *r, struct err *e
 
     if (stmt_open(&s, c,
                   "INSERT INTO restore_jobs (" COLUMNS ") "
-                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                   err) < 0)
         return err->class;
     row_bind(&s, &map, r);
@@ -179,6 +180,22 @@ cat_restore_set_bad_ranges(struct catalog *c, const char *id, const char *bad_ra
     if (stmt_open(&s, c, "UPDATE restore_jobs SET bad_ranges = ? WHERE id = ?", err) < 0)
         return err->class;
     bind_text(&s, bad_ranges);
+    bind_text(&s, id);
+    return stmt_exec_one(&s, "restore_not_found", "restore");
+}
+
+int
+cat_restore_set_salvaged(struct catalog *c, const char *id, const char *bad_ranges,
+                         int64_t now_us, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE restore_jobs SET bad_ranges = ?, salvaged_us = ? WHERE id = ?",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, bad_ranges);
+    bind_i64(&s, now_us);
     bind_text(&s, id);
     return stmt_exec_one(&s, "restore_not_found", "restore");
 }

@@ -24,6 +24,7 @@ struct cat_restore {
     const char *error_code;
     const char *error_phase;
     const char *error_message;
+    int64_t salvaged_us; /* parts of the disk are damaged and left out: when found */
 };
 
 struct cat_restores {
@@ -53,6 +54,9 @@ int cat_restore_set_progress(struct catalog *c, const char *id, uint64_t bytes_t
                              uint64_t bytes_done, struct err *err);
 int cat_restore_set_bad_ranges(struct catalog *c, const char *id, const char *bad_ranges,
                                struct err *err);
+/* Before the target gets its name, so that no crash makes it pass for a whole one. */
+int cat_restore_set_salvaged(struct catalog *c, const char *id, const char *bad_ranges,
+                             int64_t now_us, struct err *err);
 int cat_restore_finish(struct catalog *c, const char *id, const struct cat_finish *f,
                        struct err *err);
 

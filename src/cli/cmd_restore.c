@@ -31,6 +31,7 @@ static const struct output_col restore_fields[] = {
     {"disk", "device_key"},
     {"target", "target_path"},
     {"format", "format"},
+    {"salvaged", "salvaged"},
     {"status", "status", OUTPUT_STATUS},
     {"phase", "current_phase"},
     {"done", "percent", OUTPUT_PERCENT},
@@ -140,6 +141,13 @@ absolute(const char *path, char **ret, struct err *err)
     return 0;
 }
 
+static void
+put_flag(const struct cli *c, enum cli_opt_id id, const char *name, json_t *body)
+{
+    if (c->args.value[id])
+        json_object_set_new(body, name, json_true());
+}
+
 static int
 make_request(struct cli *c, json_t **ret, struct err *err)
 {
@@ -161,9 +169,12 @@ make_request(struct cli *c, json_t **ret, struct err *err)
         return r;
     *ret = json_pack("{s:s, s:I, s:s, s:s}", "backup_id", c->args.words[0], "device_key",
                      (json_int_t)key, "target_path", path, "format", format);
-    return *ret
-               ? 0
-               : err_set(err, ERR_INVALID, "usage", "backup and path must be UTF-8 text");
+    if (!*ret)
+        return err_set(err, ERR_INVALID, "usage", "backup and path must be UTF-8 text");
+    put_flag(c, OPT_FORCE, "force", *ret);
+    put_flag(c, OPT_RESUME, "resume", *ret);
+    put_flag(c, OPT_SALVAGE, "salvage", *ret);
+    return 0;
 }
 
 int

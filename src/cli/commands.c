@@ -68,7 +68,10 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_YES] = {"yes", 'y', .help = "do not ask"},
     [OPT_TO] = {"to", .arg = "PATH", .is_file = true,
                 .help = "the new file, on the machine of the hub"},
-    [OPT_FORMAT] = {"format", .arg = "FORMAT", .choices = "raw qcow2",
+    [OPT_TO_FOLDER] = {"to", .arg = "FOLDER", .is_file = true,
+                       .help = "the folder on this machine, made when it is not there"},
+    [OPT_FORMAT] = {"format", .arg = "FORMAT",
+                    .choices = "raw qcow2 qcow2-chain vmdk vmdk-stream vhdx",
                     .help = "format of the new file; default raw"},
     [OPT_SCOPE] = {"scope", .arg = "SCOPE", .choices = "read operate restore admin",
                    .repeats = true, .help = "what the token may do; default read"},
@@ -77,12 +80,27 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_AFTER] = {"after", .arg = "ID",
                    .help = "only events after the one with this id"},
     [OPT_PROGRESS] = {"progress", .help = "progress of running backups too"},
+    [OPT_FORCE] = {"force", .help = "replace an existing file once the new one is whole"},
+    [OPT_RESUME] = {"resume", .help = "go on with what a cut restore left, and leave it "
+                                      "again when this one is cut"},
+    [OPT_SALVAGE] = {"salvage", .help = "of a damaged backup all that is good; the rest "
+                                        "is listed, exit code 3"},
+    [OPT_SCRATCH] = {"writable-scratch",
+                     .help = "take writes into a throw-away file on the hub"},
+    [OPT_TTL] = {"ttl", .arg = "TIME",
+                 .help = "close by itself after TIME (90, 15m, 2h); default 2h"},
+    [OPT_LISTEN] = {"listen", .arg = "ADDRESS",
+                    .help = "numeric address of the hub to listen on; default 127.0.0.1"},
+    [OPT_TLS] = {"tls", .help = "TLS with a key made for this; always when not loopback"},
+    [OPT_PSK_FILE] = {"psk-file", .arg = "FILE", .is_file = true,
+                      .help = "write the key of TLS to this new file (mode 0600)"},
 };
 
 #define PATH_NOTE                                                                        \
     "PATH is a path on the machine of the hub, which writes it; a relative one is "      \
     "made\n"                                                                             \
-    "absolute by the folder that this command runs in.  It must not exist yet."
+    "absolute by the folder that this command runs in.  It must not exist yet.\n"        \
+    "qcow2-chain is a folder with the layers as they are stored."
 
 const struct cli_cmd cli_commands[] = {
     {"login", NULL, "", 0, 0, "store the address of the hub and a token",
@@ -183,13 +201,33 @@ const struct cli_cmd cli_commands[] = {
      cmd_backup_cancel},
     {"restore", "disk", "BACKUP", 1, 1, "write one disk of a backup to a new file",
      PATH_NOTE "\nWaits unless --no-wait is given.", NULL,
-     BIT(OPT_DISK_KEY) | BIT(OPT_TO) | BIT(OPT_FORMAT) | WAITING, true, cmd_restore_disk},
+     BIT(OPT_DISK_KEY) | BIT(OPT_TO) | BIT(OPT_FORMAT) | BIT(OPT_FORCE) |
+         BIT(OPT_RESUME) | BIT(OPT_SALVAGE) | WAITING,
+     true, cmd_restore_disk},
+    {"restore", "files", "BACKUP [COMMAND [PATH...]]", 1, 60,
+     "list and take files of a backup",
+     "Commands: fs, ls [PATH], info PATH, get PATH... --to FOLDER, close; without one, a "
+     "prompt.\n"
+     "Where the backup has several file systems a path is FS:PATH.",
+     NULL, BIT(OPT_TO_FOLDER), true, cmd_restore_files},
     {"restore", "ls", "", 0, 0, "list restores", NULL, NULL, 0, true, cmd_restore_ls},
     {"restore", "show", "RESTORE", 1, 1, "show one restore",
      "With --wait it stays until the restore has ended.", NULL,
      BIT(OPT_WAIT) | BIT(OPT_TIMEOUT), true, cmd_restore_show},
     {"restore", "cancel", "RESTORE", 1, 1, "stop a running restore", NULL, NULL, 0, true,
      cmd_restore_cancel},
+    {"restore", "open", "BACKUP", 1, 1, "open the disks of a backup as NBD addresses",
+     "Each address is read-only, or with --writable-scratch takes writes that are "
+     "thrown\n"
+     "away at the end.  With --wait it is closed when this command ends (Ctrl-C).",
+     NULL,
+     BIT(OPT_DISK_KEY) | BIT(OPT_SCRATCH) | BIT(OPT_TTL) | BIT(OPT_LISTEN) |
+         BIT(OPT_TLS) | BIT(OPT_PSK_FILE) | BIT(OPT_WAIT),
+     true, cmd_restore_open},
+    {"restore", "exports", "", 0, 0, "list what is, or was, open as NBD addresses", NULL,
+     NULL, 0, true, cmd_restore_exports},
+    {"restore", "close", "EXPORT", 1, 1, "close the NBD addresses of a backup", NULL,
+     NULL, 0, true, cmd_restore_close},
     {"token", "create", "NAME", 1, 1, "make a token",
      "The token is written to stdout once and cannot be shown again.", NULL,
      BIT(OPT_SCOPE) | BIT(OPT_EXPIRES_IN), true, cmd_token_create},

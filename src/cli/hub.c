@@ -272,9 +272,12 @@ int
 hub_stream(struct hub *h, const struct hub_stream *s, struct err *err)
 {
     CLEANUP_FREE char *url = xasprintf("%s/api/v1%s", h->url, s->path);
-    struct http_request q = {.method = "GET",
+    CLEANUP_FREE char *text = s->body ? json_line(s->body) : NULL;
+    struct http_request q = {.method = text ? "POST" : "GET",
                              .url = url,
                              .bearer = h->token,
+                             .body = text,
+                             .body_len = text ? strlen(text) : 0,
                              .accept = s->accept,
                              .timeout_ms = STREAM_TIMEOUT_MS,
                              .cancel_fd = s->cancel_fd,

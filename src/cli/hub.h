@@ -46,11 +46,12 @@ int hub_call(struct hub *h, const char *method, const char *path, const json_t *
 int hub_list(struct hub *h, const char *path, const char *items, json_t **ret,
              struct err *err);
 
-/* A GET whose 2xx body is given to @on_data piece by piece.  ERR_CANCELLED when
+/* A GET (or POST) whose 2xx body is given to @on_data piece by piece.  ERR_CANCELLED when
  * @cancel_fd becomes readable or @on_data returns non-zero. */
 struct hub_stream {
     const char *path;
     const char *accept;
+    const json_t *body; /* NULL = GET, else POST it */
     int cancel_fd;
     int (*on_data)(void *arg, const char *p, size_t n);
     void *arg;

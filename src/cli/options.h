@@ -46,11 +46,21 @@ enum cli_opt_id {
     OPT_FOLLOW,
     OPT_YES,
     OPT_TO,
+    OPT_TO_FOLDER,
     OPT_FORMAT,
     OPT_SCOPE,
     OPT_EXPIRES_IN,
     OPT_AFTER,
     OPT_PROGRESS,
+    /* restores and exports */
+    OPT_FORCE,
+    OPT_RESUME,
+    OPT_SALVAGE,
+    OPT_SCRATCH,
+    OPT_TTL,
+    OPT_LISTEN,
+    OPT_TLS,
+    OPT_PSK_FILE,
     OPT_END,
 };
 

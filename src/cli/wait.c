@@ -159,5 +159,9 @@ wait_report(const struct cli *c, const char *what, const json_t *job)
         cli_say(c, "%s completed, verification: %s", what, verified);
     else
         cli_say(c, "%s %s", what, status);
+    if (json_is_true(json_object_get(job, "salvaged"))) {
+        cli_complain(c, "parts of the disk are damaged and left out: they are listed");
+        return EXIT_PARTIAL;
+    }
     return (int)exit_from_job(status, code);
 }

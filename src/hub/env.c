@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "catalog/cat_meta.h"
 #include "job/bus.h"
+#include "job/files_session.h"
 #include "job/live.h"
 #include "job/repo_set.h"
 #include "model/vsphere.h"
@@ -44,6 +45,7 @@ env_open(struct job_env *env, const struct data_dir *d, bool create, struct err 
                             .run_dir = xstrdup(d->run)};
     env->live = live_set_new();
     env->bus = bus_new();
+    env->files = files_set_new();
     env->repos = repo_set_new();
     if (catalog_open(d->catalog, create, &env->catalog, err) < 0 ||
         cat_meta_hub_uuid(env->catalog, env->hub_uuid, err) < 0 ||
@@ -57,6 +59,7 @@ env_open(struct job_env *env, const struct data_dir *d, bool create, struct err 
 void
 env_close(struct job_env *env)
 {
+    files_set_free(env->files);
     repo_set_free(env->repos);
     live_set_free(env->live);
     bus_free(env->bus);
@@ -66,6 +69,8 @@ env_close(struct job_env *env)
     free(env->data_dir);
     free(env->run_dir);
     free(env->worker_path);
+    free(env->files_path);
+    free(env->appliance);
     free(env->hub_url);
     *env = (struct job_env){0};
 }

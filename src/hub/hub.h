@@ -20,9 +20,14 @@ struct hub_options {
     bool allow_remote;
     const char *hub_url; /* NULL = http://ADDRESS of listen */
     const char *nbd_ports;
-    const char *worker;  /* NULL = beside this program */
-    const char *run_dir; /* NULL = DATA/run */
+    const char *worker;    /* NULL = beside this program */
+    const char *run_dir;   /* NULL = DATA/run */
+    const char *files;     /* NULL = beside this program */
+    const char *appliance; /* NULL = libguestfs makes one */
+    uint64_t file_sessions, appliance_mib;
     uint64_t max_connections, connect_s, io_s, audit_samples, disks_per_host, lease_s;
+    bool allow_remote_exports;
+    uint64_t export_ttl_max_s;
     const char *name, *scope; /* token create */
     bool force;               /* rebuild */
     enum log_level level;

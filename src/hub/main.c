@@ -38,6 +38,11 @@ static const char help_text[] =
     "  --hub-url URL         where the backup clients reach this hub (http://LISTEN)\n"
     "  --nbd-ports A-B       ports for NBD exports (10100-10200)\n"
     "  --worker PATH         sendense-worker (beside this program, else PATH)\n"
+    "  --files PATH          sendense-files (beside this program, else PATH)\n"
+    "  --appliance DIR       a fixed appliance of libguestfs, for file sessions (made\n"
+    "                        when first needed, in /var/tmp)\n"
+    "  --appliance-memory M  MiB of memory of each appliance (768)\n"
+    "  --file-sessions N     file sessions at a time (4)\n"
     "  --run-dir DIR         private folder for sockets (DATA/run)\n"
     "  --max-connections N   HTTP connections at a time (256)\n"
     "  --connect-timeout S   NBD connect and handshake (10)\n"
@@ -46,6 +51,9 @@ static const char help_text[] =
     "                        them zero (1024)\n"
     "  --disks-per-host N    disks read from one ESXi host at a time; 0: no limit (8)\n"
     "  --snapshot-lease S    how long a VM's snapshot outlives a hub that is gone (600)\n"
+    "  --allow-remote-exports  lets restored disks be opened on addresses that are not\n"
+    "                        loopback, with TLS and a key for each\n"
+    "  --export-ttl-max S    longest time that a disk may be open (86400)\n"
     "  --log-level LEVEL     error, warn, info or debug\n"
     "\n"
     "  --version             version, commit and build id\n"
@@ -73,12 +81,18 @@ enum {
     OPT_PORTS,
     OPT_WORKER,
     OPT_RUN_DIR,
+    OPT_FILES,
+    OPT_APPLIANCE,
+    OPT_APPLIANCE_MIB,
+    OPT_SESSIONS,
     OPT_CONNECTIONS,
     OPT_CONNECT,
     OPT_IO,
     OPT_AUDIT,
     OPT_PER_HOST,
     OPT_LEASE,
+    OPT_REMOTE_EXPORTS,
+    OPT_EXPORT_TTL,
     OPT_NAME,
     OPT_SCOPE,
     OPT_LEVEL,
@@ -98,12 +112,18 @@ static const struct option options[] = {
     {"nbd-ports", required_argument, NULL, OPT_PORTS},
     {"worker", required_argument, NULL, OPT_WORKER},
     {"run-dir", required_argument, NULL, OPT_RUN_DIR},
+    {"files", required_argument, NULL, OPT_FILES},
+    {"appliance", required_argument, NULL, OPT_APPLIANCE},
+    {"appliance-memory", required_argument, NULL, OPT_APPLIANCE_MIB},
+    {"file-sessions", required_argument, NULL, OPT_SESSIONS},
     {"max-connections", required_argument, NULL, OPT_CONNECTIONS},
     {"connect-timeout", required_argument, NULL, OPT_CONNECT},
     {"io-timeout", required_argument, NULL, OPT_IO},
     {"audit-samples", required_argument, NULL, OPT_AUDIT},
     {"disks-per-host", required_argument, NULL, OPT_PER_HOST},
     {"snapshot-lease", required_argument, NULL, OPT_LEASE},
+    {"allow-remote-exports", no_argument, NULL, OPT_REMOTE_EXPORTS},
+    {"export-ttl-max", required_argument, NULL, OPT_EXPORT_TTL},
     {"name", required_argument, NULL, OPT_NAME},
     {"scope", required_argument, NULL, OPT_SCOPE},
     {"log-level", required_argument, NULL, OPT_LEVEL},
@@ -125,12 +145,13 @@ static int
 take_path(int opt, const char *arg, struct hub_options *o)
 {
     const char **where[] = {
-        [OPT_DATA] = &o->data,         [OPT_REPOSITORY] = &o->repository,
-        [OPT_NODE_URL] = &o->node_url, [OPT_NODE_TOKEN] = &o->node_token_file,
-        [OPT_LISTEN] = &o->listen,     [OPT_HUB_URL] = &o->hub_url,
-        [OPT_PORTS] = &o->nbd_ports,   [OPT_WORKER] = &o->worker,
-        [OPT_RUN_DIR] = &o->run_dir,   [OPT_NAME] = &o->name,
-        [OPT_SCOPE] = &o->scope};
+        [OPT_DATA] = &o->data,          [OPT_REPOSITORY] = &o->repository,
+        [OPT_NODE_URL] = &o->node_url,  [OPT_NODE_TOKEN] = &o->node_token_file,
+        [OPT_LISTEN] = &o->listen,      [OPT_HUB_URL] = &o->hub_url,
+        [OPT_PORTS] = &o->nbd_ports,    [OPT_WORKER] = &o->worker,
+        [OPT_RUN_DIR] = &o->run_dir,    [OPT_NAME] = &o->name,
+        [OPT_SCOPE] = &o->scope,        [OPT_FILES] = &o->files,
+        [OPT_APPLIANCE] = &o->appliance};
 
     *where[opt] = arg;
     return 0;
@@ -149,6 +170,10 @@ take_option(int opt, const char *arg, struct hub_options *o)
         return 0;
     case OPT_CONNECTIONS:
         return number(arg, 4, 10000, &o->max_connections);
+    case OPT_APPLIANCE_MIB:
+        return number(arg, 512, 16384, &o->appliance_mib);
+    case OPT_SESSIONS:
+        return number(arg, 1, 64, &o->file_sessions);
     case OPT_CONNECT:
         return number(arg, 1, 3600, &o->connect_s);
     case OPT_IO:
@@ -159,6 +184,11 @@ take_option(int opt, const char *arg, struct hub_options *o)
         return number(arg, 0, 10000, &o->disks_per_host);
     case OPT_LEASE:
         return number(arg, VSPHERE_LEASE_MIN_S, VSPHERE_LEASE_MAX_S, &o->lease_s);
+    case OPT_REMOTE_EXPORTS:
+        o->allow_remote_exports = true;
+        return 0;
+    case OPT_EXPORT_TTL:
+        return number(arg, 1, 31536000, &o->export_ttl_max_s);
     case OPT_LEVEL:
         return log_level_from_str(arg, &o->level) < 0 ? usage("unknown log level") : 0;
     case OPT_VERSION:
@@ -220,6 +250,9 @@ main(int argc, char **argv)
                             .audit_samples = 1024,
                             .disks_per_host = 8,
                             .lease_s = VSPHERE_LEASE_S,
+                            .export_ttl_max_s = 86400,
+                            .file_sessions = 4,
+                            .appliance_mib = 768,
                             .level = LOG_LEVEL_INFO};
     int opt, r;
 

@@ -46,9 +46,9 @@ set_ports(struct job_env *env, const char *range, struct err *err)
     return port_pool_new((uint16_t)first, (uint16_t)last, &env->ports, err);
 }
 
-/* The worker of the same build lies beside this program; else PATH decides. */
+/* What is of the same build lies beside this program; else PATH decides. */
 static char *
-find_worker(const char *given)
+find_program(const char *given, const char *name)
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -61,13 +61,13 @@ find_worker(const char *given)
         slash = strrchr(self, '/');
         if (slash) {
             CLEANUP_FREE char *beside =
-                xasprintf("%.*s/sendense-worker", (int)(slash - self), self);
+                xasprintf("%.*s/%s", (int)(slash - self), self, name);
 
             if (access(beside, X_OK) == 0)
                 return take_ptr(&beside);
         }
     }
-    return xstrdup("sendense-worker");
+    return xstrdup(name);
 }
 
 static int
@@ -97,12 +97,18 @@ set_run_dir(struct job_env *env, const char *given, struct err *err)
 static int
 set_up(struct job_env *env, const struct hub_options *o, struct err *err)
 {
-    env->worker_path = find_worker(o->worker);
+    env->worker_path = find_program(o->worker, "sendense-worker");
+    env->files_path = find_program(o->files, "sendense-files");
+    env->appliance = xstrdup(o->appliance);
+    env->files_max = (unsigned)o->file_sessions;
+    env->files_memory_mib = (unsigned)o->appliance_mib;
     env->deadlines.connect_s = (uint32_t)o->connect_s;
     env->deadlines.io_s = (uint32_t)o->io_s;
     env->audit_samples = (uint32_t)o->audit_samples;
     env->disks_per_host = (uint32_t)o->disks_per_host;
     env->lease_s = (uint32_t)o->lease_s;
+    env->remote_exports = o->allow_remote_exports;
+    env->export_ttl_max_s = o->export_ttl_max_s;
     if (set_ports(env, o->nbd_ports, err) < 0 || set_run_dir(env, o->run_dir, err) < 0)
         return err->class;
     return repo_set_open_all(env, err);

@@ -23,9 +23,12 @@
 #define RES_WORKER "worker"     /* key: job id and task; a process */
 #define RES_POINT "point"       /* key: REPOSITORY_ID ":" name */
 #define RES_DELETE                                                                       \
-    "delete"            /* key: REPOSITORY_ID ":" point; a deletion to be finished       \
-                         */
-#define RES_FILE "file" /* key: absolute path of a half-restored target */
+    "delete"                  /* key: REPOSITORY_ID ":" point; a deletion to be finished \
+                               */
+#define RES_FILE "file"       /* key: absolute path; removed */
+#define RES_FOLDER "folder"   /* key: absolute path; removed with the files in it */
+#define RES_PARTIAL "partial" /* key: absolute path; kept, to be gone on with */
+#define RES_PROGRAM "program" /* key: job id and name; a process */
 
 int journal_intent(const struct job_env *env, const char *job_id, const char *kind,
                    const char *key, int64_t *ret_id, struct err *err);

@@ -10,9 +10,11 @@
 #include "base/mem.h"
 #include "catalog/cat_resource.h"
 #include "job/backup.h"
+#include "job/folder.h"
 #include "job/journal.h"
 #include "job/nodes.h"
 #include "job/repo_set.h"
+#include "job/restore_record.h"
 #include "job/snapshot_lease.h"
 #include "os/child.h"
 #include "store/layer.h"
@@ -106,12 +108,17 @@ unmake(struct job_env *env, const struct cat_resource *r, int stop_fd, struct er
 
     if (strcmp(r->kind, RES_DELETE) == 0)
         return backup_delete_finish(env, r->job_id, err);
-    if (strcmp(r->kind, RES_EXPORT) == 0 || strcmp(r->kind, RES_WORKER) == 0)
+    if (strcmp(r->kind, RES_EXPORT) == 0 || strcmp(r->kind, RES_WORKER) == 0 ||
+        strcmp(r->kind, RES_PROGRAM) == 0)
         return kill_process(r, err);
     if (strcmp(r->kind, RES_PORT) == 0)
         return 0; /* free since its process is gone */
     if (strcmp(r->kind, RES_SOCKET) == 0 || strcmp(r->kind, RES_FILE) == 0)
         return fs_unlink(r->res_key, true, err);
+    if (strcmp(r->kind, RES_FOLDER) == 0)
+        return folder_remove(r->res_key, err);
+    if (strcmp(r->kind, RES_PARTIAL) == 0)
+        return restore_record_tidy(r->res_key, err);
     if (strcmp(r->kind, RES_NODE_JOB) == 0)
         return end_node_job(env, r, stop_fd, err);
     if (strcmp(r->kind, RES_SNAPSHOT) == 0)
@@ -136,7 +143,8 @@ rank(const char *kind)
 {
     if (strcmp(kind, RES_NODE_JOB) == 0 || strcmp(kind, RES_SNAPSHOT) == 0)
         return RANK_NODE_JOB;
-    if (strcmp(kind, RES_EXPORT) == 0 || strcmp(kind, RES_WORKER) == 0)
+    if (strcmp(kind, RES_EXPORT) == 0 || strcmp(kind, RES_WORKER) == 0 ||
+        strcmp(kind, RES_PROGRAM) == 0)
         return RANK_PROCESS;
     return strcmp(kind, RES_POINT) == 0 ? RANK_POINT : RANK_FILES;
 }
@@ -188,7 +196,8 @@ leftovers_unmake(struct job_env *env, const char *job_id, const struct leftovers
         log_error("job='%s' read its journal: %s", job_id, err.msg);
         return false;
     }
-    qsort(list.v, list.n, sizeof *list.v, by_rank);
+    if (list.n > 0)
+        qsort(list.v, list.n, sizeof *list.v, by_rank);
     for (size_t i = 0; i < list.n && !leftovers_stop_asked(how); i++) {
         int mine = rank(list.v[i].kind);
 

@@ -20,7 +20,7 @@
 
 #define LIVE_PHASE_SIZE 32
 
-enum live_kind { LIVE_BACKUP, LIVE_VERIFY, LIVE_RESTORE };
+enum live_kind { LIVE_BACKUP, LIVE_VERIFY, LIVE_RESTORE, LIVE_ACCESS, LIVE_FILES };
 
 struct live_set;
 struct live_job;

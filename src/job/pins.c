@@ -83,7 +83,8 @@ pins_claim(const char *backup_id, struct err *err)
     if (p->claimed || p->readers > 0)
         return err_set(
             err, ERR_EXISTS, "backup_in_use",
-            "backup '%s' is being read by a restore or a verification, or deleted",
+            "backup '%s' is being read by a restore or a verification, is open "
+            "(`sendense restore exports`), or being deleted",
             backup_id);
     p->claimed = true;
     return 0;

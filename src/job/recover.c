@@ -9,17 +9,20 @@
 #include "base/mem.h"
 #include "base/timeutil.h"
 #include "catalog/cat_backup.h"
+#include "catalog/cat_export.h"
 #include "catalog/cat_resource.h"
 #include "catalog/cat_restore.h"
 #include "catalog/cat_verify.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+#include "job/folder.h"
 #include "job/joblog.h"
 #include "job/journal.h"
 #include "job/live.h"
 #include "job/outcome.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
+#include "job/restore_record.h"
 #include "job/sweep.h"
 
 #define INTERRUPTED "interrupted"
@@ -50,6 +53,7 @@ job_is_open(struct job_env *env, const char *job_id)
     struct cat_backup b = {0};
     struct cat_restore r = {0};
     struct cat_verify v = {0};
+    struct cat_export e = {0};
     struct err err = ERR_INIT;
     bool open = false;
 
@@ -67,6 +71,12 @@ job_is_open(struct job_env *env, const char *job_id)
         open = state_is_open(v.state);
     else if (err.class && err.class != ERR_NOT_FOUND)
         open = true;
+    err_clear(&err);
+    if (!open && cat_export_get(env->catalog, job_id, &e, &err) >= 0)
+        open = strcmp(e.state, "opening") == 0 || strcmp(e.state, "open") == 0;
+    else if (err.class && err.class != ERR_NOT_FOUND)
+        open = true;
+    cat_export_done(&e);
     cat_backup_done(&b);
     cat_restore_done(&r);
     cat_verify_done(&v);
@@ -163,6 +173,23 @@ settle_backups(struct recovery *rec, struct err *err)
     return 0;
 }
 
+static bool
+is_target(const char *kind)
+{
+    return strcmp(kind, RES_FILE) == 0 || strcmp(kind, RES_FOLDER) == 0 ||
+           strcmp(kind, RES_PARTIAL) == 0;
+}
+
+/* Is @path the very file that the journal speaks of?  One that a restore was to replace
+ * is not. */
+static bool
+is_file(const char *path, const char *detail)
+{
+    char id[RESTORE_FILE_ID_SIZE];
+
+    return detail && restore_file_id(path, id) == 0 && strcmp(id, detail) == 0;
+}
+
 /* The journal's file was held, is gone, and the target is there: it was renamed, whole.
  */
 static bool
@@ -176,8 +203,9 @@ restore_is_whole(struct job_env *env, const struct cat_restore *row)
     if (cat_resource_list_job(env->catalog, row->id, &list, &err) < 0)
         return false;
     for (size_t i = 0; i < list.n; i++)
-        held = held || (strcmp(list.v[i].kind, RES_FILE) == 0 &&
-                        strcmp(list.v[i].state, "held") == 0);
+        held =
+            held || (is_target(list.v[i].kind) && strcmp(list.v[i].state, "held") == 0 &&
+                     is_file(row->target_path, list.v[i].detail));
     cat_resources_done(&list);
     return held && access(part, F_OK) < 0 && errno == ENOENT &&
            access(row->target_path, F_OK) == 0 &&
@@ -271,6 +299,44 @@ settle_verifies(struct recovery *rec, struct err *err)
     return r < 0 ? err->class : 0;
 }
 
+/* What a hub had open ended with it. */
+static int
+settle_export(struct recovery *rec, const struct cat_export *row, struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+    struct job_env *env = rec->env;
+    struct cat_export_end end = {
+        .state = "closed", .reason = "hub_ended", .closed_us = time_utc_us()};
+    struct cat_event e = {.severity = "warning",
+                          .type = "export.closed",
+                          .code = end.reason,
+                          .message = "the hub ended while the disks were open",
+                          .job_id = row->id,
+                          .backup_id = row->backup_id};
+
+    leftovers_unmake(env, row->id, &rec->how);
+    if (catalog_tx_begin(env->catalog, &tx, err) < 0 ||
+        cat_export_finish(env->catalog, row->id, &end, err) < 0 ||
+        bus_emit(env, &e, err) < 0 || catalog_tx_commit(&tx, err) < 0)
+        return err->class;
+    bus_wake(env->bus);
+    rec->report->interrupted++;
+    return 0;
+}
+
+static int
+settle_exports(struct recovery *rec, struct err *err)
+{
+    struct cat_exports open = {0};
+    int r = cat_export_list_open(rec->env->catalog, &open, err);
+
+    for (size_t i = 0; r >= 0 && i < open.n; i++)
+        if (is_orphan(rec, open.v[i].id))
+            r = settle_export(rec, &open.v[i], err);
+    cat_exports_done(&open);
+    return r < 0 ? err->class : 0;
+}
+
 /* Entries of jobs that ran at one time lie mixed. */
 static bool
 is_first_of_its_job(const struct cat_resources *l, size_t i)
@@ -307,9 +373,23 @@ recover_round(struct job_env *env, const struct leftovers_how *how,
     struct recovery rec = {.env = env, .how = *how, .report = ret};
 
     if (settle_backups(&rec, err) < 0 || settle_restores(&rec, err) < 0 ||
-        settle_verifies(&rec, err) < 0 || settle_leftovers(&rec, err) < 0)
+        settle_verifies(&rec, err) < 0 || settle_exports(&rec, err) < 0 ||
+        settle_leftovers(&rec, err) < 0)
         return err_prefix(err, "recover");
     return 0;
+}
+
+/* Overlays end with the hub that made them, also those that a catalog which was lost
+ * knew.
+ */
+static void
+sweep_scratch(const struct job_env *env)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/scratch", env->data_dir);
+    struct err err = ERR_INIT;
+
+    if (folder_remove(path, &err) < 0)
+        log_warn("recovery: %s, ignoring", err.msg);
 }
 
 int
@@ -321,6 +401,7 @@ recover_all(struct job_env *env, struct recover_report *ret, struct err *err)
     memset(ret, 0, sizeof *ret);
     if (recover_round(env, &how, ret, err) < 0)
         return err->class;
+    sweep_scratch(env);
     sweep_all(env, &ret->swept);
     log_info("recovery: %u rolled forward, %u interrupted, %u files swept",
              ret->rolled_forward, ret->interrupted, ret->swept);

@@ -1,10 +1,13 @@
 #include "job/restore.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/failpoint.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/timeutil.h"
@@ -12,28 +15,12 @@
 #include "catalog/catalog.h"
 #include "job/bus.h"
 #include "job/outcome.h"
+#include "job/folder.h"
 #include "job/journal.h"
+#include "job/restore_priv.h"
+#include "job/restore_record.h"
 #include "job/restore_target.h"
-#include "job/stored.h"
-#include "store/image.h"
-
-/* Everything here belongs to the job's thread. */
-struct restore_job {
-    struct job_env *env;
-    char id[UUID_STR_SIZE];
-    struct stored stored;
-    size_t disk; /* index in the backup */
-    char *target, *part;
-    char *format;
-    struct live_job *live;
-    struct joblog *log;
-    const char *phase;
-    struct reader_export writer; /* exports the .part file */
-    int64_t res_file;
-    char *bad_ranges; /* JSON text */
-    bool renamed;     /* the whole file has its final name */
-    struct err why;   /* of the end; class 0 = completed */
-};
+#include "store/layer.h"
 
 static void
 job_free(struct restore_job *j)
@@ -42,93 +29,71 @@ job_free(struct restore_job *j)
 
     stored_close(&j->stored);
     joblog_close(j->log);
+    chain_done(&j->chain);
     free(j->target);
     free(j->part);
-    free(j->format);
-    free(j->bad_ranges);
+    json_decref(j->bad);
     live = j->live;
     free(j);
     live_end(live);
 }
 
-static void
-set_phase(struct restore_job *j, const char *phase)
+static bool
+is_salvaged(const struct restore_job *j)
+{
+    return j->salvage && json_array_size(j->bad) > 0;
+}
+
+void
+restore_set_phase(struct restore_job *j, const char *phase)
 {
     j->phase = phase;
     live_set_phase(j->live, phase);
     joblog_line(j->log, LOG_LEVEL_INFO, "phase=%s", phase);
 }
 
+/* Puts the finished target in its place.  A salvaged one is told as such before. */
 static int
-make_target(struct restore_job *j, uint64_t size_bytes, struct err *err)
+finish_target(struct restore_job *j, struct err *err)
 {
-    char name[NAMING_EXPORT_SIZE];
-    CLEANUP_FREE char *socket = NULL;
-    struct export_spec spec = {.path = j->part,
-                               .format = j->format,
-                               .name = name,
-                               .size_bytes = naming_round_up_512(size_bytes)};
-
-    set_phase(j, "preparing");
-    if (journal_intent(j->env, j->id, RES_FILE, j->part, &j->res_file, err) < 0 ||
-        image_create(j->part, j->format, size_bytes, err) < 0 ||
-        journal_held(j->env, j->id, j->res_file, NULL, err) < 0)
-        return err->class;
-    FAILPOINT(RESTORE_TARGET_CREATED);
-    naming_export_make(name);
-    socket = xasprintf("%s/%s", j->env->run_dir, name);
-    spec.socket = socket;
-    if (journal_intent(j->env, j->id, RES_SOCKET, socket, &j->writer.res_socket, err) <
-            0 ||
-        journal_intent(j->env, j->id, RES_EXPORT, name, &j->writer.res_export, err) < 0 ||
-        export_start(&spec, &j->writer.export, err) < 0)
-        return err_prefix(err, "open the target '%s' for writing", j->part);
-    return journal_held(j->env, j->id, j->writer.res_export,
-                        export_identity(j->writer.export), err);
-}
-
-static int
-copy(struct restore_job *j, struct err *err)
-{
-    struct verify_disk d;
-    struct verify_run v = {.env = j->env,
-                           .job_id = j->id,
-                           .attempt = 1,
-                           .task = WORKER_RESTORE,
-                           .repo = j->stored.repo,
-                           .live = j->live,
-                           .log = j->log,
-                           .disks = &d,
-                           .n = 1,
-                           .limits = &j->env->limits};
     int r;
 
-    set_phase(j, "restoring");
-    if (stored_fill(&j->stored, j->disk, &d, err) < 0)
-        return err->class;
-    d.target = export_uri(j->writer.export);
-    r = verify_run(&v, err);
-    j->bad_ranges = verify_bad_ranges_text(&v);
-    if (r >= 0)
-        joblog_line(j->log, LOG_LEVEL_INFO, "copied and compared, read from the %s",
-                    d.direct ? "medium" : "page cache");
-    return r;
-}
+    restore_set_phase(j, "finishing");
+    if (is_salvaged(j)) {
+        CLEANUP_FREE char *bad = json_line(j->bad);
 
-static int
-finish_target(struct restore_job *j, uint64_t size_bytes, struct err *err)
-{
-    set_phase(j, "finishing");
-    if (export_stop(j->writer.export, NULL, err) < 0)
-        return err_prefix(err, "close the target");
-    reader_close(j->env, j->id, j->log, &j->writer);
-    FAILPOINT(RESTORE_COPIED);
-    if (image_finish(j->part, j->format, size_bytes, err) < 0 ||
-        fs_rename_noreplace(j->part, j->target, err) < 0)
-        return err->class;
+        if (cat_restore_set_salvaged(j->env->catalog, j->id, bad, time_utc_us(), err) < 0)
+            return err->class;
+    }
+    if (!j->force)
+        r = fs_rename_noreplace(j->part, j->target, err);
+    else if (rename(j->part, j->target) == 0)
+        r = 0;
+    else
+        r = err_errno(err, errno, NULL, "rename '%s' to '%s'", j->part, j->target);
+    if (r < 0)
+        return r;
     j->renamed = true;
     FAILPOINT(RESTORE_RENAMED);
+    if (j->resume && restore_record_remove(j->part, err) < 0)
+        return err->class;
     return fs_sync_parent(j->target, err);
+}
+
+/* A chain that does not hold together is damage like any other. */
+static int
+load(struct restore_job *j, struct err *err)
+{
+    const char *locator;
+
+    if (stored_load(&j->stored, err) < 0)
+        return err->class;
+    locator = j->stored.point.disks[j->disk].locator;
+    if (chain_load(j->stored.repo, locator, &j->chain, err) >= 0)
+        return 0;
+    if (err->class == ERR_CORRUPT)
+        err_recode(err, "verification_failed");
+    return err->class;
 }
 
 static int
@@ -138,16 +103,31 @@ run(struct restore_job *j, struct err *err)
                                .to = "running",
                                .phase = "preparing",
                                .started_us = time_utc_us()};
-    uint64_t size;
 
-    if (cat_restore_set_state(j->env->catalog, j->id, &t, err) < 0 ||
-        stored_load(&j->stored, err) < 0)
+    if (cat_restore_set_state(j->env->catalog, j->id, &t, err) < 0 || load(j, err) < 0)
         return err->class;
-    size = j->stored.point.disks[j->disk].size_bytes;
-    if (make_target(j, size, err) < 0 || copy(j, err) < 0 ||
-        finish_target(j, size, err) < 0)
+    if ((j->image ? restore_make_image(j, err) : restore_make_chain(j, err)) < 0)
         return err->class;
-    return 0;
+    return finish_target(j, err);
+}
+
+/* Is what was written worth to be gone on with?  Not when its source is damaged. */
+static bool
+keeps_part(const struct restore_job *j)
+{
+    return j->resume && !j->renamed && j->why.class != ERR_CORRUPT;
+}
+
+static int
+remove_target(struct restore_job *j, struct err *err)
+{
+    const char *path = j->renamed ? j->target : j->part;
+
+    if (!j->image)
+        return folder_remove(path, err);
+    if (j->resume && restore_record_remove(j->part, err) < 0)
+        return err->class;
+    return fs_unlink(path, true, err);
 }
 
 /* No half-restored file may be taken for a whole one. */
@@ -157,15 +137,18 @@ undo(struct restore_job *j)
     struct err err = ERR_INIT;
 
     reader_close(j->env, j->id, j->log, &j->writer);
-    if (!j->res_file || j->writer.export)
+    if (!j->res_target || j->writer.export)
         return;
+    if (keeps_part(j) && j->made)
+        joblog_line(j->log, LOG_LEVEL_INFO, "'%s' is kept, to be gone on with", j->part);
     /* A target that may not be durable goes as well: the same restore can be asked again.
-     */
-    if (fs_unlink(j->renamed ? j->target : j->part, true, &err) < 0)
+     * What was there before this job came is not its to remove. */
+    else if (j->made && remove_target(j, &err) < 0) {
         joblog_line(j->log, LOG_LEVEL_ERROR, "left over: '%s': %s",
                     j->renamed ? j->target : j->part, err.msg);
-    else
-        journal_released(j->env, j->id, &j->res_file);
+        return;
+    }
+    journal_released(j->env, j->id, &j->res_target);
 }
 
 static int
@@ -175,6 +158,11 @@ store_outcome(void *arg, struct err *err)
     const struct err *why = &j->why;
     CLEANUP_TX struct catalog_tx tx = {0};
     bool ok = why->class == 0, cancelled = !ok && live_cancelled(j->live);
+    bool salvaged = ok && is_salvaged(j);
+    CLEANUP_FREE char *bad = json_line(j->bad);
+    CLEANUP_FREE char *loss =
+        xasprintf("%.3000s: salvaged, %zu damaged ranges were left out", j->target,
+                  json_array_size(j->bad));
     struct cat_finish f = {.state = ok          ? "completed"
                                     : cancelled ? "cancelled"
                                                 : "failed",
@@ -183,10 +171,16 @@ store_outcome(void *arg, struct err *err)
                            .error_code = ok ? NULL : why->code,
                            .error_phase = ok ? NULL : j->phase,
                            .error_message = ok ? NULL : why->msg};
-    struct cat_event e = {.severity = ok ? "info" : "error",
+    struct cat_event e = {.severity = salvaged ? "warning"
+                                      : ok     ? "info"
+                                               : "error",
                           .type = ok ? "restore.completed" : "restore.failed",
-                          .code = ok ? NULL : why->code,
-                          .message = ok ? j->target : why->msg,
+                          .code = salvaged ? "salvaged"
+                                  : ok     ? NULL
+                                           : why->code,
+                          .message = salvaged ? loss
+                                     : ok     ? j->target
+                                              : why->msg,
                           .job_id = j->id,
                           .backup_id = j->stored.row.backup_id,
                           .vm_id = j->stored.row.vm_id};
@@ -197,8 +191,8 @@ store_outcome(void *arg, struct err *err)
         cat_restore_set_progress(j->env->catalog, j->id, view.bytes.total,
                                  view.bytes.done, err) < 0)
         return err->class;
-    if (j->bad_ranges &&
-        cat_restore_set_bad_ranges(j->env->catalog, j->id, j->bad_ranges, err) < 0)
+    if (json_array_size(j->bad) > 0 &&
+        cat_restore_set_bad_ranges(j->env->catalog, j->id, bad, err) < 0)
         return err->class;
     if (cat_restore_finish(j->env->catalog, j->id, &f, err) < 0 ||
         bus_emit(j->env, &e, err) < 0)
@@ -230,7 +224,7 @@ restore_thread(void *arg)
     else if (j->why.class == 0)
         /* Not before the end is stored: recovery takes the entry for the proof that the
          * target is whole. */
-        journal_released(j->env, j->id, &j->res_file);
+        journal_released(j->env, j->id, &j->res_target);
     bus_wake(j->env->bus);
     job_free(j);
     return NULL;
@@ -250,22 +244,75 @@ pick_disk(struct restore_job *j, uint32_t key, struct err *err)
 }
 
 static int
+check_format(struct restore_job *j, const struct restore_request *req, struct err *err)
+{
+    bool chain = strcmp(req->format, RESTORE_CHAIN) == 0;
+
+    j->image = image_format_find(req->format);
+    if (!j->image && !chain)
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "format is raw, qcow2, qcow2-chain, vmdk, vmdk-stream or vhdx, "
+                       "not '%.40s'",
+                       req->format);
+    j->format = chain ? RESTORE_CHAIN : j->image->name;
+    j->force = req->force;
+    j->resume = req->resume;
+    j->salvage = req->salvage;
+    if (j->resume && (chain || !j->image->resumable))
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "resume: a restore to %s cannot be gone on with, only one to raw "
+                       "or qcow2",
+                       j->format);
+    if (j->salvage && (chain || !j->image->in_place))
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "salvage: choose raw, qcow2, vmdk or vhdx; %s copies what is "
+                       "damaged, too",
+                       j->format);
+    return 0;
+}
+
+/* At least so much: of one layer exactly its data; of a chain as much as its largest
+ * layer, or all of them when they are copied as they are.  What a stream is compressed to
+ * nobody knows. */
+static uint64_t
+bytes_needed(const struct restore_job *j, const struct cat_backup_disk *d)
+{
+    char at[NAMING_LOCATOR_SIZE], below[NAMING_LOCATOR_SIZE];
+    uint64_t stored, sum = 0, largest = 0;
+    struct err ignored = ERR_INIT; /* what cannot be read is told by the job */
+
+    if (j->image && !j->image->in_place)
+        return 0;
+    if (j->image && !d->parent_layer_id)
+        return d->bytes.sent;
+    snprintf(at, sizeof at, "%s", d->locator);
+    while (at[0] && layer_stored_bytes(j->stored.repo, at, &stored, &ignored) >= 0 &&
+           layer_parent(j->stored.repo, at, below, &ignored) >= 0) {
+        sum += stored;
+        largest = stored > largest ? stored : largest;
+        memcpy(at, below, sizeof at);
+    }
+    return j->image ? largest : sum;
+}
+
+static int
 check(struct restore_job *j, const struct restore_request *req, struct err *err)
 {
+    struct restore_where where = {
+        .path = req->target_path, .force = req->force, .resume = req->resume};
     const struct cat_backup_disk *d;
 
-    if (strcmp(req->format, "raw") != 0 && strcmp(req->format, "qcow2") != 0)
-        return err_set(err, ERR_INVALID, "invalid_field",
-                       "format is 'raw' or 'qcow2', not '%.40s'", req->format);
+    if (check_format(j, req, err) < 0)
+        return err->class;
     if (stored_open(j->env, req->backup_id, &j->stored, err) < 0 ||
         pick_disk(j, req->device_key, err) < 0)
         return err->class;
     d = &j->stored.row.disks[j->disk];
-    if (restore_target_check(j->env, req->target_path, d->bytes.sent, &j->target, err) <
-        0)
+    where.folder = !j->image;
+    where.need_bytes = bytes_needed(j, d);
+    if (restore_target_check(j->env, &where, &j->target, err) < 0)
         return err->class;
     j->part = xasprintf("%s.part", j->target);
-    j->format = xstrdup(req->format);
     return 0;
 }
 
@@ -310,6 +357,7 @@ restore_start(struct job_env *env, const struct restore_request *req,
     struct restore_job *j = xcalloc(1, sizeof *j);
 
     j->env = env;
+    j->bad = json_array();
     uuid_make(j->id);
     /* Before the thread starts: it frees the job. */
     memcpy(ret_id, j->id, UUID_STR_SIZE);

@@ -2,17 +2,24 @@
 #ifndef SENDENSE_JOB_RESTORE_H
 #define SENDENSE_JOB_RESTORE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "base/text.h"
 #include "job/env.h"
 
+/* The layers as they are, in a folder; the name of no image format. */
+#define RESTORE_CHAIN "qcow2-chain"
+
 struct restore_request {
     const char *backup_id;
     uint32_t device_key;
     const char *target_path; /* absolute; must not exist, its folder must */
-    const char *format;      /* "raw" or "qcow2" */
+    const char *format;      /* raw, qcow2, RESTORE_CHAIN, vmdk, vmdk-stream or vhdx */
+    bool force;              /* an existing file is replaced, once the new one is whole */
+    bool resume;             /* goes on with TARGET.part, and keeps it when it fails */
+    bool salvage;            /* what is damaged is left out and told, no failure */
     const char *requested_by;
 };
 

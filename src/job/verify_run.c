@@ -1,5 +1,6 @@
 #include "job/verify_run.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -31,6 +32,8 @@ open_readers(struct verify_run *v, struct err *err)
                                 .key = d->key,
                                 .size_bytes = d->size_bytes};
 
+        if (d->source)
+            continue;
         v->has_disk = true;
         v->disk = d->key;
         if (reader_open(v->env, &s, &d->reader, err) < 0)
@@ -63,8 +66,9 @@ fill_disk(const struct verify_run *v, const struct verify_disk *d,
     s->key = d->key;
     strncpy(s->disk_uuid, d->disk_uuid, sizeof s->disk_uuid - 1);
     s->size_bytes = d->size_bytes;
-    s->source = xstrdup(export_uri(d->reader.export));
+    s->source = xstrdup(d->source ? d->source : export_uri(d->reader.export));
     s->target = xstrdup(d->target);
+    s->resume = d->resume;
     s->layers = xcalloc(n + 1, sizeof *s->layers);
     s->n_layers = n + 1;
     for (size_t i = 0; i < n; i++)
@@ -97,14 +101,22 @@ on_disk_done(struct verify_disk *d, const struct job_event *e)
 }
 
 static void
-note_bad(struct bad_range_item *item, const struct verify_disk *d,
-         const struct job_event *e)
+on_bad_range(struct verify_run *v, const struct verify_disk *d, const struct job_event *e)
 {
-    *item = (struct bad_range_item){.key = e->disk,
-                                    .offset = e->offset,
-                                    .length = e->length,
-                                    .reason = e->bad_reason};
-    snprintf(item->locator, sizeof item->locator, "%s", d ? d->locator : "");
+    struct bad_range_item bad = {.key = e->disk,
+                                 .offset = e->offset,
+                                 .length = e->length,
+                                 .reason = e->bad_reason};
+
+    snprintf(bad.locator, sizeof bad.locator, "%s", d ? d->locator : "");
+    joblog_line(v->log, LOG_LEVEL_ERROR,
+                "damaged: disk device_key=%u offset=%llu length=%llu reason=%s", e->disk,
+                (unsigned long long)e->offset, (unsigned long long)e->length,
+                bad_range_to_str(e->bad_reason));
+    if (v->n_bad < VERIFY_BAD_RANGES_MAX)
+        v->bad[v->n_bad++] = bad;
+    if (v->on_bad)
+        v->on_bad(v->arg, &bad);
 }
 
 static void
@@ -119,12 +131,7 @@ on_event(void *arg, const struct job_event *e)
             v->on_progress(v->arg);
         break;
     case EVENT_BAD_RANGE:
-        joblog_line(v->log, LOG_LEVEL_ERROR,
-                    "damaged: disk device_key=%u offset=%llu length=%llu reason=%s",
-                    e->disk, (unsigned long long)e->offset, (unsigned long long)e->length,
-                    bad_range_to_str(e->bad_reason));
-        if (v->n_bad < VERIFY_BAD_RANGES_MAX)
-            note_bad(&v->bad[v->n_bad++], d, e);
+        on_bad_range(v, d, e);
         break;
     case EVENT_DISK_DONE:
         if (d)
@@ -158,6 +165,7 @@ verify_run(struct verify_run *v, struct err *err)
 {
     CLEANUP_WORKER_SPEC struct worker_spec spec = {.attempt = v->attempt,
                                                    .task = v->task,
+                                                   .salvage = v->salvage,
                                                    .limits = *v->limits,
                                                    .deadlines = v->env->deadlines};
     struct worker_job w = {.env = v->env,

@@ -30,7 +30,10 @@ struct verify_disk {
     const struct chain *below; /* the layers that it stands on; NULL or empty = a full */
     bool has_content_root;
     uint8_t content_root[MANIFEST_HASH_SIZE]; /* out when !has_content_root */
-    const char *target; /* restore: NBD URI to copy to; NULL = verify */
+    const char *target;                       /* restore: NBD URI to copy to; else NULL */
+    bool resume; /* the target holds what an earlier try wrote */
+    /* What is read: NULL = the layer, through an export of its own; else this URI. */
+    const char *source;
     /* out */
     bool direct; /* what was read came from the medium */
     bool done;
@@ -59,6 +62,9 @@ struct verify_run {
     struct verify_disk *disks;
     size_t n;
     const struct spec_limits *limits;
+    bool salvage;
+    /* called for each bad range, also beyond those that are kept; NULL = not */
+    void (*on_bad)(void *arg, const struct bad_range_item *bad);
     /* called for each progress event; NULL = not */
     void (*on_progress)(void *arg);
     void *arg;

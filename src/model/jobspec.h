@@ -115,7 +115,8 @@ const struct job_spec_disk *job_spec_find(const struct job_spec *s, uint32_t key
 
 #define WORKER_TASK_LIST(X)                                                              \
     X(WORKER_VERIFY, "verify")                                                           \
-    X(WORKER_RESTORE, "restore")
+    X(WORKER_RESTORE, "restore")                                                         \
+    X(WORKER_COMPARE, "compare")
 enum worker_task { WORKER_TASK_LIST(JOBSTATE_ENUM_ITEM) WORKER_TASK_COUNT };
 const char *worker_task_to_str(enum worker_task v);
 int worker_task_from_str(const char *s, enum worker_task *ret);
@@ -135,13 +136,15 @@ struct worker_spec_disk {
     size_t n_layers;                  /* 1..SPEC_LAYERS_MAX; ids differ */
     bool has_content_root;
     uint8_t content_root[MANIFEST_HASH_SIZE];
-    char *target; /* restore: NBD URI; verify: NULL */
+    char *target; /* restore: NBD URI; else NULL */
+    bool resume;  /* restore: what the target holds already is compared first */
 };
 
 struct worker_spec {
     char job_id[UUID_STR_SIZE];
     uint32_t attempt;
     enum worker_task task;
+    bool salvage; /* not for verify: damage is told and is no failure */
     struct worker_spec_disk *disks;
     size_t n_disks;
     struct spec_limits limits;

@@ -77,7 +77,10 @@ decode_disk(const json_t *j, enum worker_task task, struct worker_spec_disk *d,
     if (task == WORKER_RESTORE)
         d->target = codec_uri(&r, "target");
     else if (jopt_str(&r, "target", NULL))
-        codec_fail(&r, "target", "must be null for 'verify'");
+        codec_fail(&r, "target", "must be null for 'verify' and 'compare'");
+    d->resume = jopt_bool(&r, "resume", false);
+    if (d->resume && task != WORKER_RESTORE)
+        codec_fail(&r, "resume", "is for 'restore' only");
     decode_layers(&r, d);
     return jreader_end(&r);
 }
@@ -113,6 +116,9 @@ worker_spec_decode(const json_t *j, struct worker_spec *ret, struct err *err)
     codec_uuid(&r, "job_id", s.job_id);
     s.attempt = (uint32_t)codec_range(&r, "attempt", 1, CODEC_U31_MAX);
     codec_word(&r, "task", worker_task_from_str, &s.task);
+    s.salvage = jopt_bool(&r, "salvage", false);
+    if (s.salvage && s.task == WORKER_VERIFY)
+        codec_fail(&r, "salvage", "is not for 'verify'");
     spec_get_limits(&r, &s.limits);
     spec_get_deadlines(&r, &s.deadlines);
     decode_disks(&r, &s);
@@ -154,6 +160,8 @@ encode_disk(const struct worker_spec_disk *d)
     codec_put(o, "layers", layers);
     codec_put_hash(o, "content_root", d->has_content_root, d->content_root);
     codec_put_str(o, "target", d->target);
+    if (d->resume)
+        codec_put(o, "resume", json_true());
     return o;
 }
 
@@ -168,6 +176,8 @@ worker_spec_encode(const struct worker_spec *s)
     codec_put_uuid(o, "job_id", s->job_id);
     codec_put_u64(o, "attempt", s->attempt);
     codec_put_str(o, "task", worker_task_to_str(s->task));
+    if (s->salvage)
+        codec_put(o, "salvage", json_true());
     codec_put(o, "disks", disks);
     codec_put(o, "limits", spec_put_limits(&s->limits));
     codec_put(o, "deadlines", spec_put_deadlines(&s->deadlines));

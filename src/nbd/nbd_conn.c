@@ -105,6 +105,9 @@ make_handle(const struct nbd_conn_opts *o, struct err *err)
         nbd_set_uri_allow_local_file(h, false) == 0 && nbd_set_full_info(h, true) == 0 &&
         nbd_set_pread_initialize(h, false) == 0 && nbd_set_opt_mode(h, true) == 0 &&
         (!o->whole_reads || nbd_set_request_structured_replies(h, false) == 0) &&
+        (!o->tls_psk_file || (nbd_set_tls(h, LIBNBD_TLS_REQUIRE) == 0 &&
+                              nbd_set_tls_psk_file(h, o->tls_psk_file) == 0 &&
+                              nbd_set_tls_username(h, o->tls_user) == 0)) &&
         (!o->want_map || nbd_add_meta_context(h, LIBNBD_CONTEXT_BASE_ALLOCATION) == 0) &&
         (!o->want_depth || nbd_add_meta_context(h, NBD_DEPTH_CONTEXT) == 0))
         return h;

@@ -39,6 +39,8 @@ struct nbd_conn_opts {
      * in the middle of an answer in pieces; so it tells of the error instead.  Excludes
      * want_map and want_depth. */
     bool whole_reads;
+    const char *tls_psk_file; /* TLS with a pre-shared key of this file; NULL = none */
+    const char *tls_user;     /* whose key */
     int cancel_fd; /* <= 0 = none; readable = ERR_CANCELLED.  Not read, not closed */
 };
 

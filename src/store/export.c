@@ -32,6 +32,7 @@ struct export
     struct child_id id;
     struct stderr_tail *tail;
     char *path, *name, *description, *socket, *uri;
+    char *psk_file; /* NULL = no TLS */
     uint16_t port;
     uint64_t size_bytes;
     bool read_only, direct;
@@ -161,6 +162,8 @@ try_handshake(struct export *e, const struct export_spec *s, uint64_t deadline,
     const struct nbd_conn_opts opts = {
         .uri = e->uri,
         .connect_s = (unsigned)(time_left_ms(deadline) + 999) / 1000,
+        .tls_psk_file = e->psk_file,
+        .tls_user = s->tls_user,
         .cancel_fd = child_pidfd(e->child),
     };
     int r = nbd_conn_open(&opts, &conn, err);
@@ -268,6 +271,8 @@ export_new(const struct export_spec *s)
     e->description = s->description && *s->description ? xstrdup(s->description) : NULL;
     e->socket = xstrdup(s->socket);
     e->uri = export_uri_build(s);
+    if (s->tls_psk_dir)
+        e->psk_file = xasprintf("%s/%s", s->tls_psk_dir, EXPORT_PSK_FILE);
     e->port = s->port;
     e->read_only = s->read_only;
     e->direct = wants_direct(s) && opens_direct(s->path);
@@ -401,6 +406,7 @@ export_free(struct export *e)
     free(e->description);
     free(e->socket);
     free(e->uri);
+    free(e->psk_file);
     free(e);
 }
 

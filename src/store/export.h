@@ -16,6 +16,7 @@
 #include "os/child.h"
 
 #define EXPORT_CLIENTS_DEFAULT 10
+#define EXPORT_PSK_FILE "keys.psk" /* lines of USER:HEX; the name is qemu's */
 #define EXPORT_STOP_GRACE_MS 5000
 #define EXPORT_START_TIMEOUT_MS 10000
 
@@ -32,10 +33,14 @@ enum export_cache {
 
 struct export_spec {
     const char *path;        /* image; absolute */
-    const char *format;      /* "qcow2" or "raw" */
+    const char *format;      /* "qcow2", "raw", "vmdk" or "vhdx" */
     const char *name;        /* export name, 1-255 bytes of [A-Za-z0-9._-] */
     const char *description; /* "" or NULL = none */
-    uint16_t port;           /* on 127.0.0.1; 0 = @socket is used */
+    uint16_t port;           /* 0 = @socket is used */
+    const char *bind;        /* numeric address for @port; NULL = 127.0.0.1 */
+    const char *tls_psk_dir; /* absolute; its keys.psk says who may connect, with TLS;
+                                NULL = no TLS */
+    const char *tls_user;    /* with tls_psk_dir: whom the first handshake is for */
     const char *socket;      /* path of a Unix socket; must not exist yet */
     uint64_t size_bytes;     /* the export must have it; 0 = any */
     bool read_only;
@@ -73,8 +78,8 @@ pid_t export_pid(const struct export *e);
 int export_pidfd(
     const struct export *e); /* poll(POLLIN): qemu-nbd ended; -1 after export_stop */
 bool export_alive(const struct export *e);
-const char *
-export_uri(const struct export *e); /* nbd://127.0.0.1:10104/NAME or nbd+unix:///… */
+/* nbd://127.0.0.1:10104/NAME or nbd+unix:///…; with TLS the same (not nbds). */
+const char *export_uri(const struct export *e);
 const char *export_name(const struct export *e);
 const char *export_path(const struct export *e); /* of the image */
 uint16_t export_port(const struct export *e);    /* 0 = Unix socket */

@@ -1,4 +1,5 @@
 /* store/export_argv.c - the command line and environment of qemu-nbd. */
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -44,14 +45,32 @@ bad(struct err *err, const char *what)
     return err_set(err, ERR_INVALID, NULL, "cannot export: %s", what);
 }
 
+static bool
+known_format(const char *format)
+{
+    static const char *const known[] = {"qcow2", "raw", "vmdk", "vhdx"};
+
+    for (size_t i = 0; format != NULL && i < ARRAY_LEN(known); i++)
+        if (strcmp(format, known[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool
+is_address(const char *s)
+{
+    unsigned char any[sizeof(struct in6_addr)];
+
+    return inet_pton(AF_INET, s, any) == 1 || inet_pton(AF_INET6, s, any) == 1;
+}
+
 int
 export_spec_check(const struct export_spec *s, struct err *err)
 {
     if (s->path == NULL || s->path[0] != '/')
         return bad(err, "the image's path is not absolute");
-    if (s->format == NULL ||
-        (strcmp(s->format, "qcow2") != 0 && strcmp(s->format, "raw") != 0))
-        return bad(err, "the format is neither qcow2 nor raw");
+    if (!known_format(s->format))
+        return bad(err, "the format is not qcow2, raw, vmdk or vhdx");
     if (s->name == NULL || *s->name == '\0' || strlen(s->name) > NAME_MAX_BYTES)
         return bad(err, "the export name has not 1-255 bytes");
     for (const char *p = s->name; *p; p++)
@@ -61,6 +80,10 @@ export_spec_check(const struct export_spec *s, struct err *err)
         return bad(err, "the description is longer than 255 bytes");
     if ((s->port != 0) == (s->socket != NULL))
         return bad(err, "either a port or a socket is needed");
+    if (s->bind != NULL && !is_address(s->bind))
+        return bad(err, "the address to listen on is not numeric");
+    if (s->tls_psk_dir != NULL && (s->tls_psk_dir[0] != '/' || s->tls_user == NULL))
+        return bad(err, "the folder of keys is not absolute, or nobody is in it");
     if (s->socket != NULL &&
         (s->socket[0] != '/' ||
          strlen(s->socket) >= sizeof(((struct sockaddr_un *)0)->sun_path)))
@@ -82,7 +105,31 @@ add(struct export_args *a, char *item)
     if (a->n < EXPORT_ARGS_MAX)
         a->items[a->n++] = item;
     else
-        free(item); /* cannot happen: export_args_build() adds at most 13 */
+        free(item); /* cannot happen: export_args_build() adds at most 16 */
+}
+
+/* Option text of qemu: a comma in a value is doubled. */
+static char *
+double_commas(const char *s)
+{
+    char *out = xcalloc(2, strlen(s) + 1), *p = out;
+
+    for (; *s; s++) {
+        if (*s == ',')
+            *p++ = ',';
+        *p++ = *s;
+    }
+    return out;
+}
+
+static void
+add_tls(struct export_args *a, const struct export_spec *s)
+{
+    CLEANUP_FREE char *dir = double_commas(s->tls_psk_dir);
+
+    add(a, xstrdup("--object"));
+    add(a, xasprintf("tls-creds-psk,id=tls0,endpoint=server,dir=%s", dir));
+    add(a, xstrdup("--tls-creds=tls0"));
 }
 
 void
@@ -101,9 +148,11 @@ export_args_build(const struct export_spec *s, const char *program, bool direct,
     if (s->socket != NULL) {
         add(a, xasprintf("--socket=%s", s->socket));
     } else {
-        add(a, xstrdup("--bind=127.0.0.1"));
+        add(a, xasprintf("--bind=%s", s->bind ? s->bind : "127.0.0.1"));
         add(a, xasprintf("--port=%u", s->port));
     }
+    if (s->tls_psk_dir != NULL)
+        add_tls(a, s);
     if (s->read_only)
         add(a, xstrdup("--read-only"));
     if (s->allocation_depth)
@@ -122,10 +171,13 @@ export_uri_build(const struct export_spec *s)
 {
     static const char hex[] = "0123456789ABCDEF";
     char escaped[3 * sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+    const char *host = s->bind ? s->bind : "127.0.0.1";
+    bool v6 = strchr(host, ':') != NULL;
     size_t n = 0;
 
     if (s->socket == NULL)
-        return xasprintf("nbd://127.0.0.1:%u/%s", s->port, s->name);
+        return xasprintf("nbd://%s%s%s:%u/%s", v6 ? "[" : "", host, v6 ? "]" : "",
+                         s->port, s->name);
     for (const char *p = s->socket; *p && n + 4 < sizeof(escaped); p++) {
         if (is_plain(*p) || *p == '/') {
             escaped[n++] = *p;

@@ -38,6 +38,19 @@ int layer_check_chain(struct repo *r, const char *locator, uint64_t size_bytes,
 int layer_parent(struct repo *r, const char *locator, char ret[NAMING_LOCATOR_SIZE],
                  struct err *err);
 
+/* Makes an empty overlay at @path (absolute, outside of the repository, must not exist,
+ * mode 0600) that stands on @locator, by its absolute path.  Nothing is left when it
+ * fails.  Errors as layer_check_chain(); ERR_EXISTS, ERR_IO. */
+int layer_overlay(struct repo *r, const char *locator, uint64_t size_bytes,
+                  const char *path, struct err *err);
+
+/* Copies the file of @locator as it is, holes included, to @to (absolute), which must not
+ * exist and is durable then.  Its backing name stays: relative.  ERR_CANCELLED once
+ * @cancel_fd is readable, ERR_NO_SPACE "target_full"; a part of @to is left by failures.
+ */
+int layer_copy(struct repo *r, const char *locator, const char *to, int cancel_fd,
+               struct err *err);
+
 /* Exports through the engine.  The spec's path, format, read_only and lock_fd are filled
  * in.  Errors as export_start(); of a layer that no qemu can open ERR_CORRUPT
  * "layer_unreadable" (read-only exports). */

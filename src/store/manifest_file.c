@@ -131,6 +131,27 @@ manifest_file_rewind(struct manifest_file *f, struct err *err)
     return 0;
 }
 
+/* Of @*n records in the chunk, those before the first bad one; it is an error when there
+ * are none.  So all that can be read of a damaged manifest is given out. */
+static int
+check_records(struct manifest_file *f, unsigned *n, struct err *err)
+{
+    unsigned good = 0;
+
+    if (manifest_check_add_raw(f->check, f->chunk, *n, err) >= 0)
+        return 0;
+    err_clear(err);
+    while (good < *n &&
+           manifest_check_add_raw(f->check, f->chunk + good * MANIFEST_RECORD_SIZE, 1,
+                                  err) >= 0)
+        good++;
+    if (good == 0)
+        return err->class;
+    err_clear(err);
+    *n = good;
+    return 0;
+}
+
 static int
 load_chunk(struct manifest_file *f, struct err *err)
 {
@@ -140,7 +161,7 @@ load_chunk(struct manifest_file *f, struct err *err)
     f->chunk_n = 0;
     if (fs_pread_full(f->fd, f->chunk, (size_t)n * MANIFEST_RECORD_SIZE,
                       MANIFEST_HEADER_SIZE + f->next * MANIFEST_RECORD_SIZE, err) < 0 ||
-        manifest_check_add_raw(f->check, f->chunk, n, err) < 0)
+        check_records(f, &n, err) < 0)
         return corrupt(f, err);
     f->chunk_at = f->next;
     f->chunk_n = n;

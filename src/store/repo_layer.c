@@ -209,6 +209,30 @@ local_create_layer(struct repo *r, const struct repo_layer_spec *spec, struct er
 }
 
 int
+layer_overlay(struct repo *r, const char *locator, uint64_t size_bytes, const char *path,
+              struct err *err)
+{
+    CLEANUP_FREE char *name = file_of(locator);
+    char backing[REPO_PATH_SIZE];
+    const char *argv[] = {qemu_img, "create",       "-q", "-f",    "qcow2",
+                          "-o",     CREATE_OPTIONS, "-F", "qcow2", "-b",
+                          backing,  path,           NULL};
+    int fd;
+
+    if (layer_check_chain(r, locator, size_bytes, err) < 0 ||
+        repo_path(r, name, backing, err) < 0)
+        return err->class;
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_errno(err, errno, NULL, "create '%s'", path);
+    close(fd);
+    if (child_run(argv, NULL, 0, QEMU_IMG_TIMEOUT_MS, NULL, err) >= 0)
+        return 0;
+    (void)unlink(path);
+    return err->class;
+}
+
+int
 local_remove_layer(struct repo *r, const char *locator, struct err *err)
 {
     CLEANUP_FREE char *name = file_of(locator);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "copy/block.h"
+#include "model/naming.h"
 
 #include "worker/manifests.h"
 
@@ -19,6 +20,7 @@ struct check {
     struct nbd_conn *look; /* or NULL: what is allocated counts, not what it holds */
     unsigned char *buf;    /* LOOK_BYTES, with look */
     bool depth;            /* flags are depths, not base:allocation flags */
+    bool only_stray;
     /* the recorded run that is not dealt with yet */
     bool has;
     uint64_t first, end;
@@ -47,8 +49,9 @@ stray(struct check *c, uint64_t first, uint64_t end, struct err *err)
         tell(c, first, end, BAD_STRAY);
         return 0;
     }
-    if (to > c->end_bytes)
-        to = c->end_bytes;
+    /* Some servers take whole sectors only; an image ends with one. */
+    if (to > naming_round_up_512(c->end_bytes))
+        to = naming_round_up_512(c->end_bytes);
     while (off < to) {
         size_t n = to - off < LOOK_BYTES ? (size_t)(to - off) : LOOK_BYTES;
 
@@ -89,7 +92,8 @@ missing_below(struct check *c, uint64_t block, struct err *err)
     while (c->has && c->first < block) {
         uint64_t end = c->end < block ? c->end : block;
 
-        tell(c, c->first, end, BAD_MISSING);
+        if (!c->only_stray)
+            tell(c, c->first, end, BAD_MISSING);
         c->first = end;
         if (c->first == c->end && load(c, err) < 0)
             return err->class;
@@ -142,8 +146,9 @@ on_extent(void *arg, uint64_t off, uint64_t len, uint32_t flags, struct err *err
 }
 
 int
-allocation_check(struct nbd_conn *conn, const struct worker_spec_disk *d, bool tip_only,
-                 struct findings *f, struct pulse *pulse, struct err *err)
+allocation_check(struct nbd_conn *conn, const struct worker_spec_disk *d,
+                 const struct allocation_how *how, struct findings *f,
+                 struct pulse *pulse, struct err *err)
 {
     CLEANUP_WALK struct walk *walk = NULL;
     CLEANUP_FREE unsigned char *buf = NULL;
@@ -151,20 +156,42 @@ allocation_check(struct nbd_conn *conn, const struct worker_spec_disk *d, bool t
     struct check c = {.findings = f,
                       .pulse = pulse,
                       .end_bytes = image < d->size_bytes ? image : d->size_bytes,
-                      .zero_counts = tip_only,
-                      .depth = tip_only};
+                      .zero_counts = how->tip_only,
+                      .only_stray = how->only_stray,
+                      .depth = how->tip_only};
 
-    if (walk_new(d, tip_only, &walk, err) < 0)
+    if (how->end_block < (c.end_bytes + BLOCK - 1) / BLOCK)
+        c.end_bytes = how->end_block * BLOCK;
+    if (walk_new(d, how->tip_only, &walk, err) < 0)
         return err->class;
     c.walk = walk;
     /* With a damaged manifest all may be stray, and the restore has failed already. */
-    if (!tip_only && !findings_any(f)) {
+    if (!how->tip_only && (how->salvage || !findings_any(f))) {
         c.buf = buf = xcalloc(1, LOOK_BYTES);
         c.look = conn;
     }
     if (load(&c, err) < 0 ||
-        nbd_conn_extents(conn, tip_only ? NBD_CONTEXT_DEPTH : NBD_CONTEXT_MAP, 0, image,
-                         on_extent, &c, err) < 0)
+        nbd_conn_extents(conn, how->tip_only ? NBD_CONTEXT_DEPTH : NBD_CONTEXT_MAP, 0,
+                         image, on_extent, &c, err) < 0)
         return err->class;
     return missing_below(&c, UINT64_MAX, err);
+}
+
+int
+allocation_check_target(struct nbd_conn *conn, const struct worker_spec_disk *d,
+                        struct pulse *pulse, struct err *err)
+{
+    const struct allocation_how how = {.only_stray = true, .end_block = UINT64_MAX};
+    struct findings strays;
+    int r;
+
+    findings_init(&strays);
+    r = allocation_check(conn, d, &how, &strays, pulse, err);
+    if (r >= 0 && findings_any(&strays))
+        r = err_set(err, ERR_EXISTS, "resume_mismatch",
+                    "the half-written target holds data at %llu, where the disk is zero: "
+                    "it is not of this disk, or was changed",
+                    (unsigned long long)strays.v[0].offset);
+    findings_done(&strays);
+    return r;
 }

@@ -20,7 +20,8 @@
 #define BLOCK MANIFEST_BLOCK_SIZE
 #define READ_ERRORS_MAX 1000u
 
-enum slot_state { SLOT_READING, SLOT_WRITING, SLOT_FLUSHING };
+/* SLOT_LOOKING: at what the target has already. */
+enum slot_state { SLOT_LOOKING, SLOT_READING, SLOT_WRITING };
 
 struct cursor {
     /* under lock */
@@ -62,7 +63,8 @@ end_block(const struct block_reader *rb)
     uint64_t end =
         rb->image_bytes < rb->disk->size_bytes ? rb->image_bytes : rb->disk->size_bytes;
 
-    return (end + BLOCK - 1) / BLOCK;
+    end = (end + BLOCK - 1) / BLOCK;
+    return rb->cut_block < end ? rb->cut_block : end;
 }
 
 static uint64_t
@@ -141,22 +143,32 @@ block_len(const struct thread *t, uint64_t off)
     return clip(t->rb, off + BLOCK) - off;
 }
 
-/* The block at @at of the slot, read: *ret_equal = it is as the manifest says. */
+/* Is the block at @at of the slot, read, as the manifest says? */
 static int
-compare_block(struct thread *t, struct nbd_slot *slot, uint32_t at, bool *ret_equal,
-              struct err *err)
+block_is_equal(struct thread *t, struct nbd_slot *slot, uint32_t at, bool *ret_equal,
+               struct err *err)
 {
     const uint8_t *want =
         t->hashes +
         ((size_t)slot->index * t->blocks_per_slot + at / BLOCK) * MANIFEST_HASH_SIZE;
     uint8_t got[MANIFEST_HASH_SIZE];
-    uint64_t off = slot->off + at;
 
     if (slot->len - at < BLOCK)
         memset(slot->data + slot->len, 0, BLOCK - (slot->len - at));
     if (block_hash(&t->hasher, slot->data + at, got, err) < 0)
         return err->class;
     *ret_equal = memcmp(got, want, sizeof got) == 0;
+    return 0;
+}
+
+static int
+compare_block(struct thread *t, struct nbd_slot *slot, uint32_t at, bool *ret_equal,
+              struct err *err)
+{
+    uint64_t off = slot->off + at;
+
+    if (block_is_equal(t, slot, at, ret_equal, err) < 0)
+        return err->class;
     if (!*ret_equal)
         findings_add(t->rb->findings, off, block_len(t, off), BAD_MISMATCH);
     return 0;
@@ -194,6 +206,37 @@ count_sent(struct thread *t, uint64_t bytes)
     t->cursor->bytes.sent += bytes;
 }
 
+/* A salvage writes one good block between bad ones. */
+static int
+write_block(struct thread *t, struct nbd_slot *slot, uint32_t at, struct err *err)
+{
+    uint32_t n = slot->len - at < BLOCK ? slot->len - at : BLOCK;
+
+    if (nbd_conn_pwrite(t->target, slot->data + at, n, slot->off + at, err) < 0)
+        return err_prefix(err, "target");
+    count_sent(t, n);
+    return 0;
+}
+
+static bool
+salvages(const struct thread *t)
+{
+    return t->target && t->rb->spec->salvage;
+}
+
+static int
+write_good_blocks(struct thread *t, struct nbd_slot *slot, struct err *err)
+{
+    for (uint32_t at = 0; at < slot->len; at += BLOCK) {
+        bool equal;
+
+        if (block_is_equal(t, slot, at, &equal, err) < 0 ||
+            (equal && write_block(t, slot, at, err) < 0))
+            return err->class;
+    }
+    return 0;
+}
+
 /* The connection itself is gone or silent, or the job is: nothing more can be learnt. */
 static bool
 is_final(const struct err *err)
@@ -217,14 +260,17 @@ on_read_error(struct thread *t, struct nbd_slot *slot, struct err *err)
         err_clear(err);
         if (nbd_conn_pread(t->source, slot->data + at, n, off, err) == 0) {
             read += n;
-            if (compare_block(t, slot, at, &equal, err) < 0)
+            if (compare_block(t, slot, at, &equal, err) < 0 ||
+                (equal && salvages(t) && write_block(t, slot, at, err) < 0))
                 return err->class;
             continue;
         }
         if (is_final(err))
             break;
         findings_add(t->rb->findings, off, block_len(t, off), BAD_READ_ERROR);
-        if (findings_read_errors(t->rb->findings) > READ_ERRORS_MAX)
+        /* A salvage goes to the end, however often. */
+        if (!t->rb->spec->salvage &&
+            findings_read_errors(t->rb->findings) > READ_ERRORS_MAX)
             return err_prefix(err, "more than %u read errors, the last one",
                               READ_ERRORS_MAX);
     }
@@ -247,6 +293,8 @@ on_read(struct thread *t, struct nbd_slot *slot, struct err *err)
         return err->class;
     count_read(t, slot, slot->len);
     FAILPOINT(WORKER_READING);
+    if (!equal && salvages(t) && write_good_blocks(t, slot, err) < 0)
+        return err->class;
     if (!t->target || !equal) {
         nbd_slots_put(t->slots, slot);
         return 0;
@@ -255,9 +303,45 @@ on_read(struct thread *t, struct nbd_slot *slot, struct err *err)
     return nbd_slot_pwrite(t->slots, slot, t->dst, 0, slot->len, slot->off, err);
 }
 
+static void
+count_found(struct thread *t, const struct nbd_slot *slot)
+{
+    LOCK_SCOPE(&t->cursor->lock);
+
+    t->cursor->bytes.done += clip(t->rb, slot->off + slot->len) - slot->off;
+}
+
+/* What the target has of an earlier try is taken for good only when every block of the
+ * piece is; a block that is still zero is not worth a hash. */
+static int
+on_looked(struct thread *t, struct nbd_slot *slot, struct err *err)
+{
+    bool equal = true;
+
+    if (nbd_slot_result(t->slots, slot, err) < 0)
+        return err->class;
+    for (uint32_t at = 0; equal && at < slot->len; at += BLOCK) {
+        uint32_t n = slot->len - at < BLOCK ? slot->len - at : BLOCK;
+
+        if (block_is_zero(slot->data + at, n))
+            equal = false;
+        else if (block_is_equal(t, slot, at, &equal, err) < 0)
+            return err->class;
+    }
+    if (equal) {
+        count_found(t, slot);
+        nbd_slots_put(t->slots, slot);
+        return 0;
+    }
+    slot->state = SLOT_READING;
+    return nbd_slot_pread(t->slots, slot, t->src, 0, slot->len, slot->off, err);
+}
+
 static int
 handle(struct thread *t, struct nbd_slot *slot, struct err *err)
 {
+    if (slot->state == SLOT_LOOKING)
+        return on_looked(t, slot, err);
     if (slot->state == SLOT_READING)
         return on_read(t, slot, err);
     if (nbd_slot_result(t->slots, slot, err) < 0)
@@ -300,13 +384,14 @@ fill(struct thread *t, int *ret_wait_ms, struct err *err)
             t->ended = r == 0;
             return r;
         }
-        slot->state = SLOT_READING;
+        slot->state = t->rb->disk->resume ? SLOT_LOOKING : SLOT_READING;
         slot->off = p.first * BLOCK;
         end = (p.first + p.n) * BLOCK;
         slot->len =
             (uint32_t)((end < t->rb->image_bytes ? end : t->rb->image_bytes) - slot->off);
         copy_rate_take(rate, slot->len);
-        if (nbd_slot_pread(t->slots, slot, t->src, 0, slot->len, slot->off, err) < 0)
+        if (nbd_slot_pread(t->slots, slot, slot->state == SLOT_LOOKING ? t->dst : t->src,
+                           0, slot->len, slot->off, err) < 0)
             return err->class;
     }
     return 0;

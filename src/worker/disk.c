@@ -2,6 +2,7 @@
 #include "worker/disk.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,8 @@ struct run {
     struct findings findings;
     struct pulse pulse;
     struct job_event done;
+    uint64_t cut_block; /* of a salvage: nothing is known from here on */
+    bool root_differs;  /* of a salvage: the manifests are not those of the point */
 };
 
 static void
@@ -44,6 +47,8 @@ check_image(const struct task *t, const struct worker_spec_disk *d, struct run *
             uint64_t *ret_size, struct err *err)
 {
     bool verify = t->spec->task == WORKER_VERIFY;
+    const struct allocation_how how = {
+        .tip_only = verify, .salvage = t->spec->salvage, .end_block = run->cut_block};
     struct nbd_conn_opts o = {.uri = d->source,
                               .connect_s = t->spec->deadlines.connect_s,
                               .io_s = t->spec->deadlines.io_s,
@@ -57,7 +62,7 @@ check_image(const struct task *t, const struct worker_spec_disk *d, struct run *
     *ret_size = nbd_conn_info(c)->size_bytes;
     if (*ret_size < d->size_bytes)
         findings_add(&run->findings, *ret_size, d->size_bytes - *ret_size, BAD_MISSING);
-    if (allocation_check(c, d, verify, &run->findings, &run->pulse, err) >= 0 &&
+    if (allocation_check(c, d, &how, &run->findings, &run->pulse, err) >= 0 &&
         (!verify || zero_runs_check(c, d, &run->findings, &run->pulse, err) >= 0))
         return 0;
     if (err->class != ERR_IO || strcmp(err->code, "nbd_io") != 0)
@@ -65,8 +70,28 @@ check_image(const struct task *t, const struct worker_spec_disk *d, struct run *
     /* The image's own tables cannot be read: qemu-nbd lives, and answered with an error.
      */
     pulse_warn(&run->pulse, err);
-    findings_add(&run->findings, 0, d->size_bytes, BAD_READ_ERROR);
+    /* A salvage finds out block by block. */
+    if (!t->spec->salvage)
+        findings_add(&run->findings, 0, d->size_bytes, BAD_READ_ERROR);
     err_clear(err);
+    return 0;
+}
+
+/* What an earlier try wrote is looked at before it is built on. */
+static int
+check_target(const struct task *t, const struct worker_spec_disk *d, struct run *run,
+             struct err *err)
+{
+    struct nbd_conn_opts o = {.uri = d->target,
+                              .connect_s = t->spec->deadlines.connect_s,
+                              .io_s = t->spec->deadlines.io_s,
+                              .want_map = true,
+                              .cancel_fd = copy_stop_fd(t->stop)};
+    CLEANUP_NBD_CONN struct nbd_conn *c = NULL;
+
+    if (nbd_conn_open(&o, &c, err) < 0 ||
+        allocation_check_target(c, d, &run->pulse, err) < 0)
+        return err_prefix(err, "target");
     return 0;
 }
 
@@ -76,6 +101,7 @@ static int
 check_manifests(const struct worker_spec_disk *d, struct run *run, struct err *err)
 {
     struct job_event *done = &run->done;
+    uint64_t cut;
 
     if (manifests_check(d, &run->pulse, &done->records, err) < 0) {
         if (err->class != ERR_CORRUPT && err->class != ERR_NOT_FOUND)
@@ -87,12 +113,45 @@ check_manifests(const struct worker_spec_disk *d, struct run *run, struct err *e
         return 0;
     }
     memcpy(done->layer_root, d->layers[d->n_layers - 1].layer_root, MANIFEST_HASH_SIZE);
-    if (manifests_content_root(d, &run->pulse, done->content_root, err) < 0)
+    if (manifests_content_root(d, &run->pulse, done->content_root, &cut, err) < 0)
         return err->class;
     done->has_content_root = true;
     if (d->has_content_root &&
         memcmp(done->content_root, d->content_root, MANIFEST_HASH_SIZE) != 0)
         findings_add(&run->findings, 0, d->size_bytes, BAD_MANIFEST);
+    return 0;
+}
+
+/* The same for a salvage: what can be read of the manifests still proves blocks. */
+static int
+look_at_manifests(const struct worker_spec_disk *d, struct run *run, struct err *err)
+{
+    struct job_event *done = &run->done;
+    uint64_t cut;
+
+    if (manifests_check(d, &run->pulse, &done->records, err) < 0) {
+        if (err->class != ERR_CORRUPT && err->class != ERR_NOT_FOUND)
+            return err->class;
+        pulse_warn(&run->pulse, err);
+        err_clear(err);
+    }
+    if (manifests_content_root(d, &run->pulse, done->content_root, &cut, err) < 0) {
+        if (err->class == ERR_CORRUPT || err->class == ERR_NOT_FOUND) {
+            err->class = ERR_CORRUPT;
+            err_recode(err, "verification_failed");
+            return err_prefix(err, "without its manifest no block can be proven");
+        }
+        return err->class;
+    }
+    memcpy(done->layer_root, d->layers[d->n_layers - 1].layer_root, MANIFEST_HASH_SIZE);
+    done->has_content_root = true;
+    run->root_differs = d->has_content_root && memcmp(done->content_root, d->content_root,
+                                                      MANIFEST_HASH_SIZE) != 0;
+    if (cut >= (d->size_bytes + MANIFEST_BLOCK_SIZE - 1) / MANIFEST_BLOCK_SIZE)
+        return 0;
+    run->cut_block = cut;
+    findings_add(&run->findings, cut * MANIFEST_BLOCK_SIZE,
+                 d->size_bytes - cut * MANIFEST_BLOCK_SIZE, BAD_MANIFEST);
     return 0;
 }
 
@@ -107,32 +166,54 @@ compare_disk(struct task *t, const struct worker_spec_disk *d, struct run *run,
                               .findings = &run->findings,
                               .progress = tell_progress,
                               .arg = &run->pulse};
-    int r;
+    bool salvage = t->spec->salvage;
+    int r = salvage ? look_at_manifests(d, run, err) : check_manifests(d, run, err);
 
-    if (check_manifests(d, run, err) < 0)
+    if (r < 0 || (d->resume && check_target(t, d, run, err) < 0))
         return err->class;
+    rb.cut_block = run->cut_block;
     /* Headers that cannot be read leave nothing to compare with. */
     r = check_image(t, d, run, &rb.image_bytes, err);
     rb.bytes = run->pulse.bytes;
     if (r < 0 || block_reader_run(&rb, err) < 0) {
-        if (findings_any(&run->findings) && err->class == ERR_CORRUPT)
+        if (!salvage && findings_any(&run->findings) && err->class == ERR_CORRUPT)
             err_clear(err);
         return err->class;
     }
+    /* All that was read is as some manifest says, but not as this disk's point does. */
+    if (salvage && run->root_differs && !findings_any(&run->findings))
+        findings_add(&run->findings, 0, d->size_bytes, BAD_MANIFEST);
     run->done.bytes = rb.bytes;
     pulse_tell(&run->pulse, &rb.bytes);
     return 0;
 }
 
+/* In which layer to look for the first of the damage. */
+static void
+name_layer(const struct worker_spec_disk *d, const struct findings *f, struct err *damage)
+{
+    char layer[MANIFESTS_LAYER_SIZE], words[ERR_MSG_SIZE];
+
+    if (damage->class == 0 || f->v[0].reason == BAD_MANIFEST ||
+        f->v[0].reason == BAD_STRAY)
+        return;
+    manifests_layer_of(d, f->v[0].offset / MANIFEST_BLOCK_SIZE, layer);
+    if (layer[0] == '\0')
+        return;
+    snprintf(words, sizeof words, "%s", damage->msg);
+    snprintf(damage->msg, sizeof damage->msg, "%.600s, in layer %s", words, layer);
+}
+
 static void
 run_disk(struct task *t, const struct worker_spec_disk *d)
 {
-    struct run run = {
-        .pulse = {.out = t->out,
-                  .stop = t->stop,
-                  .key = d->key,
-                  .bytes = {.total = d->size_bytes}},
-        .done = {.type = EVENT_DISK_DONE, .has_disk = true, .disk = d->key}};
+    struct run run = {.pulse = {.out = t->out,
+                                .stop = t->stop,
+                                .key = d->key,
+                                .bytes = {.total = d->size_bytes}},
+                      .done = {.type = EVENT_DISK_DONE, .has_disk = true, .disk = d->key},
+                      .cut_block = UINT64_MAX};
+    bool salvage = t->spec->salvage;
     struct findings *f = &run.findings;
     struct err err = ERR_INIT, damage = ERR_INIT;
 
@@ -140,10 +221,18 @@ run_disk(struct task *t, const struct worker_spec_disk *d)
     if (compare_disk(t, d, &run, &err) < 0) {
         if (!copy_stop_is_set(t->stop))
             err_prefix(&err, "disk %u", d->key);
-        if (!findings_any(f))
+        if (salvage || !findings_any(f))
             copy_stop_set(t->stop, d->key, &err);
     }
-    if (findings_report(f, d->key, output_emit, t->out, &damage) < 0) {
+    findings_report(f, d->key, salvage ? FINDINGS_KEPT : EVENT_BAD_RANGES_MAX,
+                    output_emit, t->out, &damage);
+    name_layer(d, f, &damage);
+    if (damage.class != 0 && salvage) {
+        err_recode(&damage, "salvaged");
+        pulse_warn(&run.pulse, &damage);
+        if (err.class == 0)
+            output_emit(t->out, &run.done);
+    } else if (damage.class != 0) {
         LOCK_SCOPE(&t->lock);
         if (t->damage.class == 0) {
             t->damage = damage;
@@ -195,8 +284,8 @@ disks_run(const struct worker_spec *spec, struct copy_stop *stop, struct output 
 {
     struct task t = {.spec = spec, .stop = stop, .out = out};
     struct job_event phase = {.type = EVENT_PHASE,
-                              .phase = spec->task == WORKER_VERIFY ? PHASE_VERIFYING
-                                                                   : PHASE_RESTORING};
+                              .phase = spec->task == WORKER_RESTORE ? PHASE_RESTORING
+                                                                    : PHASE_VERIFYING};
     int r;
 
     pthread_mutex_init(&t.lock, NULL);

@@ -111,14 +111,14 @@ join_locked(struct findings *f)
 }
 
 int
-findings_report(struct findings *f, uint32_t key,
+findings_report(struct findings *f, uint32_t key, size_t max,
                 void (*emit)(void *, struct job_event *), void *arg, struct err *err)
 {
     LOCK_SCOPE(&f->lock);
     if (f->n == 0)
         return 0;
     join_locked(f);
-    for (size_t i = 0; i < f->n && i < EVENT_BAD_RANGES_MAX; i++) {
+    for (size_t i = 0; i < f->n && i < max; i++) {
         struct job_event ev = {.type = EVENT_BAD_RANGE,
                                .has_disk = true,
                                .disk = key,

@@ -1,6 +1,6 @@
 /* worker/findings.h - the damaged ranges of one disk.                       Layer 5.
- * Thread-safe. Neighbouring ranges of one reason are joined; at most EVENT_BAD_RANGES_MAX
- * are told, all are counted. */
+ * Thread-safe. Neighbouring ranges of one reason are joined; some are told, all are
+ * counted. */
 #ifndef SENDENSE_WORKER_FINDINGS_H
 #define SENDENSE_WORKER_FINDINGS_H
 
@@ -37,9 +37,10 @@ void findings_add(struct findings *f, uint64_t offset, uint64_t length,
 bool findings_any(struct findings *f);
 size_t findings_read_errors(struct findings *f);
 
-/* Sorts, joins and tells them all; then *err says "disk 2000: N damaged ranges, first:
- * …". Returns ERR_CORRUPT "verification_failed", or 0 when there are none. */
-int findings_report(struct findings *f, uint32_t key,
+/* Sorts, joins and tells at most @max of them; then *err says "disk 2000: N damaged
+ * ranges, first: …". Returns ERR_CORRUPT "verification_failed", or 0 when there are none.
+ */
+int findings_report(struct findings *f, uint32_t key, size_t max,
                     void (*emit)(void *, struct job_event *), void *arg, struct err *err);
 
 #endif

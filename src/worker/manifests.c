@@ -1,4 +1,5 @@
 /* worker/manifests.c - see manifests.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,8 +79,16 @@ manifests_check(const struct worker_spec_disk *d, struct pulse *pulse,
     return 0;
 }
 
+/* One layer on the walk. */
+struct walk_layer {
+    struct manifest_file *file;
+    uint64_t given; /* records */
+    uint64_t next;  /* the block behind the last one */
+    bool cut;       /* damaged before its end */
+};
+
 struct walk {
-    struct manifest_file **files;
+    struct walk_layer *layers;
     size_t n;
     struct resolve *resolve;
 };
@@ -97,25 +106,42 @@ walk_free(struct walk *w)
         return;
     resolve_free(w->resolve);
     for (size_t i = 0; i < w->n; i++)
-        manifest_file_free(w->files[i]);
-    free(w->files);
+        manifest_file_free(w->layers[i].file);
+    free(w->layers);
     free(w);
 }
 
 static int
 next_record(void *arg, struct manifest_record *ret, struct err *err)
 {
-    struct manifest_file *f = arg;
+    struct walk_layer *l = arg;
     struct err e = ERR_INIT;
-    int r = manifest_file_next(f, ret, &e);
+    int r = manifest_file_next(l->file, ret, &e);
 
+    if (r > 0) {
+        l->given++;
+        l->next = ret->block + ret->count;
+    }
     /* What is damaged was told by manifests_check(); the walk ends where it cannot go on.
      */
-    if (r < 0 && e.class == ERR_CORRUPT)
+    if (r < 0 && e.class == ERR_CORRUPT) {
+        l->cut = l->given < manifest_file_count(l->file);
         return 0;
+    }
     if (r < 0)
         *err = e;
     return r;
+}
+
+static uint64_t
+walk_cut(const struct walk *w)
+{
+    uint64_t cut = UINT64_MAX;
+
+    for (size_t i = 0; i < w->n; i++)
+        if (w->layers[i].cut && w->layers[i].next < cut)
+            cut = w->layers[i].next;
+    return cut;
 }
 
 int
@@ -126,12 +152,14 @@ walk_new(const struct worker_spec_disk *d, bool tip_only, struct walk **ret,
     CLEANUP_FREE struct resolve_layer *layers = NULL;
     size_t first = tip_only ? d->n_layers - 1 : 0;
 
-    w->files = xcalloc(d->n_layers, sizeof *w->files);
+    w->layers = xcalloc(d->n_layers, sizeof *w->layers);
     layers = xcalloc(d->n_layers, sizeof *layers);
     for (size_t i = first; i < d->n_layers; i++) {
-        if (manifest_file_open(d->layers[i].manifest, &w->files[w->n], err) < 0)
+        struct walk_layer *l = &w->layers[w->n];
+
+        if (manifest_file_open(d->layers[i].manifest, &l->file, err) < 0)
             return err->class;
-        layers[w->n] = (struct resolve_layer){.next = next_record, .arg = w->files[w->n]};
+        layers[w->n] = (struct resolve_layer){.next = next_record, .arg = l};
         w->n++;
     }
     if (resolve_new(layers, w->n, &w->resolve, err) < 0)
@@ -155,9 +183,29 @@ walk_next(struct walk *w, struct walk_item *ret, struct err *err)
     return 1;
 }
 
+void
+manifests_layer_of(const struct worker_spec_disk *d, uint64_t block,
+                   char out[MANIFESTS_LAYER_SIZE])
+{
+    out[0] = '\0';
+    for (size_t i = d->n_layers; i-- > 0;) {
+        CLEANUP_MANIFEST_FILE struct manifest_file *f = NULL;
+        const char *path = d->layers[i].manifest, *name = strrchr(path, '/') + 1;
+        struct manifest_record rec;
+        struct err err = ERR_INIT;
+
+        if (manifest_file_open(path, &f, &err) < 0 ||
+            manifest_file_find(f, block, &rec, &err) <= 0)
+            continue;
+        snprintf(out, MANIFESTS_LAYER_SIZE, "%.*s", (int)strcspn(name, "."), name);
+        return;
+    }
+}
+
 int
 manifests_content_root(const struct worker_spec_disk *d, struct pulse *pulse,
-                       uint8_t ret[MANIFEST_HASH_SIZE], struct err *err)
+                       uint8_t ret[MANIFEST_HASH_SIZE], uint64_t *ret_cut,
+                       struct err *err)
 {
     CLEANUP_CONTENT_ROOT struct content_root *root = NULL;
     CLEANUP_WALK struct walk *w = NULL;
@@ -172,5 +220,8 @@ manifests_content_root(const struct worker_spec_disk *d, struct pulse *pulse,
         if (r == 0 && item.data)
             r = content_root_add(root, item.block, item.hash, err);
     }
-    return r < 0 ? r : content_root_finish(root, ret, err);
+    if (r < 0)
+        return r;
+    *ret_cut = walk_cut(w);
+    return content_root_finish(root, ret, err);
 }

@@ -19,9 +19,17 @@
 int manifests_check(const struct worker_spec_disk *d, struct pulse *pulse,
                     uint64_t *ret_records, struct err *err);
 
-/* The content root, from the manifests alone. */
+/* The content root, from the manifests alone.  *ret_cut: the first block of which nothing
+ * is known, because the records of a damaged manifest end there; UINT64_MAX = all is. */
 int manifests_content_root(const struct worker_spec_disk *d, struct pulse *pulse,
-                           uint8_t ret[MANIFEST_HASH_SIZE], struct err *err);
+                           uint8_t ret[MANIFEST_HASH_SIZE], uint64_t *ret_cut,
+                           struct err *err);
+
+/* The number of the layer that recorded @block last, as its manifest's file is named
+ * ("000007"); "" when none did or can be read. */
+#define MANIFESTS_LAYER_SIZE 32
+void manifests_layer_of(const struct worker_spec_disk *d, uint64_t block,
+                        char out[MANIFESTS_LAYER_SIZE]);
 
 /* Walks blocks in ascending order: of the tip alone (what that backup wrote), or of the
  * whole chain (what the disk holds). */

@@ -66,6 +66,22 @@ at_restore() {
     check_all ''
 }
 
+# Disks that are open, with everything that a session can make.
+at_access() {
+    local left
+    stop_daemon hub
+    start_hub "SENDENSE_FAILPOINT=$1"
+    api POST /restore/exports '{"backup_id":"'"$first_backup"'","writable_scratch":true,"tls":true}' >"$work/opened" 2>/dev/null
+    [ "$1" != hub.access_closed ] || api DELETE "/restore/exports/$(jq -r .export_id "$work/opened")" >/dev/null 2>&1
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    stop_daemon hub
+    start_hub
+    left=$(find "$work/data/scratch" "$work/data/run" -mindepth 1 2>/dev/null)
+    [ -z "$left" ] || problem "I4: left of an open disk: $left"
+    [ "$(sql "SELECT count(*) FROM restore_exports WHERE state IN ('opening', 'open')")" = 0 ] || problem 'I3: a session without an end'
+    check_all ''
+}
+
 at_delete() {
     local id
     id=$(run_backup) || problem 'the backup to be deleted failed'
@@ -112,4 +128,19 @@ at_lease() {
     stop_daemon node KILL
     start_node
     check_all "$id"
+}
+
+run_folder_is_empty() { [ -z "$(find "$work/data/run" -mindepth 1)" ]; }
+
+# A file session that begins.
+at_files() {
+    stop_daemon hub
+    start_hub "SENDENSE_FAILPOINT=$1"
+    api POST /restore/mounts '{"backup_id":"'"$first_backup"'"}' >/dev/null 2>&1
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    stop_daemon hub
+    start_hub
+    until_true "$wait_s" run_folder_is_empty || problem "I4: left of the file session: $(find "$work/data/run" -mindepth 1)"
+    expect 'file sessions after the restart' 0 "$(api GET /restore/mounts | jq '.mounts | length')"
+    check_all ''
 }

@@ -727,14 +727,14 @@ restore_by_worker(struct incr *w, const struct point_disk *p, const char *to)
 
     naming_export_make(name);
     rig_path(&w->rig, name, sock);
-    check(image_create(to, "raw", p->size_bytes, &err), &err);
+    check(image_create(to, image_format_find("raw"), p->size_bytes, &err), &err);
     check(export_start(&e, &export, &err), &err);
     fill(w, p, &below, &d);
     d.target = export_uri(export);
     check(run_worker(w, WORKER_RESTORE, &d, 1, false, &err), &err);
     check(export_stop(export, NULL, &err), &err);
     export_free(export);
-    check(image_finish(to, "raw", p->size_bytes, &err), &err);
+    check(image_finish(to, to, image_format_find("raw"), p->size_bytes, &err), &err);
 }
 
 static void
@@ -748,7 +748,7 @@ restore_by_qemu(struct incr *w, const struct point_disk *p, const char *to)
 
     check(repo_path(w->repo, name, from, &err), &err);
     check(child_run(argv, NULL, 0, STEP_S * 1000, NULL, &err), &err);
-    check(image_finish(to, "raw", p->size_bytes, &err), &err);
+    check(image_finish(to, to, image_format_find("raw"), p->size_bytes, &err), &err);
 }
 
 void

@@ -293,8 +293,8 @@ check_invariants() {
     [ -s "$work/orphans" ] && problem "I4: files without a point: $(cat "$work/orphans")"
     [ "$(find "$repo/vms" -name '*.json' | wc -l)" -eq "$(sql "SELECT count(*) FROM backup_jobs WHERE state = 'completed'")" ] ||
         problem 'I8: points and completed rows differ in number'
-    left=$(ss -Hltn "sport >= :${ports%-*} and sport <= :${ports#*-}" | awk '{print $4}') || problem 'ss does not work'
-    [ -z "$left" ] || problem "I4: listened on: $left"
+    left=$(ss -Hltn | awk -v low="${ports%-*}" -v high="${ports#*-}" '{ sub(/.*:/, "", $4) } $4 + 0 >= low + 0 && $4 + 0 <= high + 0 { print $4 }')
+    [ -z "$left" ] || problem "I4: ports listened on: $left"
     left=$(curl -sS -m 60 -H "Authorization: Bearer $(cat "$work/node.token")" "$node_url/api/v1/jobs" | jq '[.jobs[] | select(.state == "running")] | length')
     [ "$left" = 0 ] || problem "I4: the node runs $left jobs"
     left=$(sql "SELECT backup_id || ': ' || count(*) FROM events WHERE type IN ('backup.completed', 'backup.failed', 'backup.cancelled') GROUP BY backup_id HAVING count(*) <> 1")

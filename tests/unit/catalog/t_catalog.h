@@ -63,6 +63,7 @@ t_rmdir(struct t_env *e)
                                         "catalog.db-shm",
                                         "catalog.db.before-0002",
                                         "catalog.db.before-0003",
+                                        "catalog.db.before-0004",
                                         "catalog.db.before-0002.tmp",
                                         "copy.db",
                                         "copy.db.tmp"};

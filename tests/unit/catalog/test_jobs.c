@@ -3,6 +3,7 @@
 
 #include "catalog/cat_event.h"
 #include "catalog/cat_resource.h"
+#include "catalog/cat_export.h"
 #include "catalog/cat_restore.h"
 #include "catalog/cat_verify.h"
 
@@ -76,6 +77,64 @@ test_resources(void **state)
 }
 
 static void
+test_exports(void **state)
+{
+    struct catalog *c = ((struct t_env *)*state)->c;
+    struct cat_export x = {.id = U("01"),
+                           .backup_id = "backup-a-1",
+                           .state = "opening",
+                           .access = "scratch",
+                           .listen = "127.0.0.1",
+                           .disks = "[]",
+                           .requested_by = "admin",
+                           .created_us = 10,
+                           .expires_us = 20};
+    struct cat_export_end closed = {
+        .state = "closed", .reason = "expired", .closed_us = 21};
+    struct cat_export_end failed = {.state = "failed",
+                                    .closed_us = 22,
+                                    .error_code = "port_in_use",
+                                    .error_message = "why"};
+    struct cat_page page = {.limit = 1};
+    struct cat_exports l = {0};
+    struct cat_export got;
+
+    T_OK(cat_export_insert(c, &x, &err));
+    T_ERR(ERR_EXISTS, "already_exists", cat_export_insert(c, &x, &err));
+    x.id = U("02");
+    x.created_us = 11;
+    T_OK(cat_export_insert(c, &x, &err));
+    x.state = "ajar";
+    x.id = U("03");
+    assert_true(cat_export_insert(c, &x, &(struct err)ERR_INIT) < 0);
+    T_OK(cat_export_set_open(c, U("01"), "[{\"nbd_port\": 1}]", &err));
+    T_ERR(ERR_EXISTS, "state_conflict", cat_export_set_open(c, U("01"), "[]", &err));
+    T_ERR(ERR_NOT_FOUND, "export_not_found", cat_export_set_open(c, U("09"), "[]", &err));
+    T_OK(cat_export_list_open(c, &l, &err));
+    assert_int_equal(l.n, 2);
+    cat_exports_done(&l);
+    T_OK(cat_export_finish(c, U("01"), &closed, &err));
+    T_ERR(ERR_EXISTS, "state_conflict", cat_export_finish(c, U("01"), &failed, &err));
+    T_OK(cat_export_finish(c, U("02"), &failed, &err));
+    T_OK(cat_export_get(c, U("01"), &got, &err));
+    assert_string_equal(got.state, "closed");
+    assert_string_equal(got.close_reason, "expired");
+    assert_string_equal(got.disks, "[{\"nbd_port\": 1}]");
+    assert_int_equal(got.closed_us, 21);
+    assert_null(got.error_code);
+    cat_export_done(&got);
+    T_OK(cat_export_list(c, NULL, &page, &l, &err));
+    assert_int_equal(l.n, 1);
+    assert_true(l.more);
+    assert_string_equal(l.v[0].id, U("02"));
+    cat_exports_done(&l);
+    T_OK(cat_export_list(c, "closed", &(struct cat_page){0}, &l, &err));
+    assert_int_equal(l.n, 1);
+    assert_string_equal(l.v[0].id, U("01"));
+    cat_exports_done(&l);
+}
+
+static void
 test_restores(void **state)
 {
     struct catalog *c = ((struct t_env *)*state)->c;
@@ -108,12 +167,16 @@ test_restores(void **state)
     T_ERR(ERR_EXISTS, "state_conflict", cat_restore_set_state(c, U("01"), &run, &err));
     T_OK(cat_restore_set_progress(c, U("01"), 100, 60, &err));
     T_OK(cat_restore_set_bad_ranges(c, U("01"), "[{\"start\": 0}]", &err));
+    T_ERR(ERR_NOT_FOUND, "restore_not_found",
+          cat_restore_set_salvaged(c, U("09"), "[]", 5, &err));
+    T_OK(cat_restore_set_salvaged(c, U("01"), "[{\"start\": 0}]", 5, &err));
     T_OK(cat_restore_list_open(c, &l, &err));
     assert_int_equal(l.n, 2);
     cat_restores_done(&l);
     T_OK(cat_restore_finish(c, U("01"), &f, &err));
     T_ERR(ERR_EXISTS, "state_conflict", cat_restore_finish(c, U("01"), &f, &err));
     T_OK(cat_restore_get(c, U("01"), &got, &err));
+    assert_int_equal(got.salvaged_us, 5);
     assert_string_equal(got.state, "failed");
     assert_string_equal(got.target_path, "/tmp/\"x");
     assert_int_equal(got.device_key, 2001);
@@ -255,10 +318,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_CASE(test_resources),
-        T_CASE(test_restores),
-        T_CASE(test_verifies),
-        T_CASE(test_events),
+        T_CASE(test_resources), T_CASE(test_exports), T_CASE(test_restores),
+        T_CASE(test_verifies),  T_CASE(test_events),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,8 @@ answer(const char *route, struct http_call *call, struct http_reply *reply,
         reply->stream = quiet_stream;
         reply->stream_free = quiet_free;
         reply->stream_arg = text;
-    } else if (strcmp(route, "GET /backups/{id}/log") == 0) {
+    } else if (strcmp(route, "GET /backups/{id}/log") == 0 ||
+               strcmp(route, "GET /restore/mounts/{id}/download") == 0) {
         reply->content_type = "text/plain";
         reply->text = xstrdup(a->text);
     } else if (a->text) {
@@ -129,7 +130,20 @@ answer(const char *route, struct http_call *call, struct http_reply *reply,
     X(restores, "GET", "/restores")                                                      \
     X(restore_add, "POST", "/restores")                                                  \
     X(restore, "GET", "/restores/{id}")                                                  \
+    X(exports, "GET", "/restore/exports")                                                \
+    X(export_open, "POST", "/restore/exports")                                           \
+    X(export_get, "GET", "/restore/exports/{id}")                                        \
+    X(export_close, "DELETE", "/restore/exports/{id}")                                   \
     X(restore_cancel, "POST", "/restores/{id}/cancel")                                   \
+    X(mounts, "GET", "/restore/mounts")                                                  \
+    X(mount_open, "POST", "/restore/mounts")                                             \
+    X(mount, "GET", "/restore/mounts/{id}")                                              \
+    X(mount_close, "DELETE", "/restore/mounts/{id}")                                     \
+    X(mount_fs, "GET", "/restore/mounts/{id}/filesystems")                               \
+    X(mount_files, "GET", "/restore/mounts/{id}/files")                                  \
+    X(mount_info, "GET", "/restore/mounts/{id}/file-info")                               \
+    X(mount_download, "GET", "/restore/mounts/{id}/download")                            \
+    X(mount_archive, "POST", "/restore/mounts/{id}/archive")                             \
     X(events, "GET", "/events")                                                          \
     X(tokens, "GET", "/tokens")                                                          \
     X(token_add, "POST", "/tokens")                                                      \

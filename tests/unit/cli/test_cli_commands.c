@@ -337,8 +337,59 @@ test_verify_and_restore(void **state)
     expect(run_cli(NULL, "restore disk b1 --to /x"), 2, NULL, "--disk KEY");
     expect(run_cli(NULL, "restore disk b1 --disk 1 --disk 2 --to /x"), 2, NULL,
            "one --disk");
-    expect(run_cli(NULL, "restore disk b1 --disk 1 --to /x --format vmdk"), 2, NULL,
+    expect(run_cli(NULL, "restore disk b1 --disk 1 --to /x --format vdi"), 2, NULL,
            "raw");
+}
+
+static void
+test_salvage(void **state)
+{
+    const struct canned salvaged[] = {
+        {"POST /restores", 0, "{\"restore_id\":\"r1\",\"status\":\"pending\"}"},
+        {"GET /restores/{id}", 0,
+         "{\"restore_id\":\"r1\",\"status\":\"completed\",\"salvaged\":true,"
+         "\"bad_ranges\":[{\"device_key\":2000,\"offset\":65536,\"length\":131072,"
+         "\"reason\":\"mismatch\"}]}"},
+        {0}};
+
+    expect(run_cli(salvaged, "restore disk b1 --disk 2000 --to /x --salvage --force"), 3,
+           "131072", "left out");
+    asked("\"salvage\":true");
+    asked("\"force\":true");
+    expect(run_cli(salvaged, "restore disk b1 --disk 2000 --to /x --resume"), 3, NULL,
+           NULL);
+    asked("\"resume\":true");
+}
+
+static void
+test_exports(void **state)
+{
+    const struct canned open[] = {
+        {"POST /restore/exports", 0,
+         "{\"export_id\":\"e1\",\"status\":\"open\",\"disks\":[{\"device_key\":2000,"
+         "\"size_bytes\":1024,\"uri\":\"nbd://127.0.0.1:1/n\"}]}"},
+        {0}};
+    const struct canned list[] = {
+        {"GET /restore/exports", 0,
+         "{\"exports\":[{\"export_id\":\"e1\",\"close_reason\":\"expired\"}],"
+         "\"next\":null}"},
+        {0}};
+    const struct canned gone[] = {{"DELETE /restore/exports/{id}", ERR_NOT_FOUND,
+                                   "no such export", "export_not_found"},
+                                  {0}};
+    const struct canned closed[] = {
+        {"DELETE /restore/exports/{id}", 0, "{\"export_id\":\"e1\"}"}, {0}};
+
+    expect(run_cli(open, "restore open b1 --disk 2000 --writable-scratch --ttl 2h"), 0,
+           "nbd://127.0.0.1:1/n", NULL);
+    asked("\"ttl_s\":7200");
+    asked("\"writable_scratch\":true");
+    asked("\"device_key\":2000");
+    expect(run_cli(list, "restore exports"), 0, "expired", NULL);
+    expect(run_cli(closed, "restore close e1"), 0, NULL, "closed");
+    expect(run_cli(gone, "restore close e1"), 4, NULL, "no such export");
+    expect(run_cli(NULL, "restore open b1 --ttl soon"), 2, NULL, "--ttl");
+    expect(run_cli(NULL, "restore open b1 --disk x"), 2, NULL, "device key");
 }
 
 static void
@@ -452,6 +503,7 @@ main(void)
         cmocka_unit_test(test_lists),          cmocka_unit_test(test_vm),
         cmocka_unit_test(test_backup_run),     cmocka_unit_test(test_wait_ends_early),
         cmocka_unit_test(test_backup_others),  cmocka_unit_test(test_verify_and_restore),
+        cmocka_unit_test(test_salvage),        cmocka_unit_test(test_exports),
         cmocka_unit_test(test_repo_and_token), cmocka_unit_test(test_events),
         cmocka_unit_test(test_access),
     };

@@ -36,7 +36,7 @@ test_words(void **state)
     CHECK_WORDS(job_phase, JOB_PHASE_COUNT, "none", "restoring");
     CHECK_WORDS(bad_range, BAD_RANGE_COUNT, "mismatch", "manifest");
     CHECK_WORDS(job_result, RESULT_COUNT, "ok", "cancelled");
-    CHECK_WORDS(worker_task, WORKER_TASK_COUNT, "verify", "restore");
+    CHECK_WORDS(worker_task, WORKER_TASK_COUNT, "verify", "compare");
 }
 
 static void

@@ -461,7 +461,11 @@ spec_is_checked(void **state)
     BAD(path, "disk.raw");
     BAD(path, "--help");
     BAD(format, NULL);
-    BAD(format, "vmdk");
+    BAD(format, "vdi");
+    BAD(bind, "localhost");
+    BAD(bind, "127.0.0.1 --port=1");
+    BAD(tls_psk_dir, "relative");
+    BAD(tls_psk_dir, "/nobody");
     BAD(name, NULL);
     BAD(name, "");
     BAD(name, "a/b");
