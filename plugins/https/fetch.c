@@ -14,6 +14,7 @@
 #define LONGEST_PAUSE_MS 5000
 #define REFUSALS_MAX 3u
 #define RENEWAL_PAUSE_MS 50
+#define TROUBLE_EVERY_NS (5 * NS_PER_S)
 #define URL_TO_TELL 300 /* bytes of a URL in a message */
 
 struct fetch_pool {
@@ -26,6 +27,7 @@ struct fetch_pool {
     unsigned n_idle;
     bool asked;
     uint32_t asked_for; /* the generation that was refused */
+    uint64_t told_ns;   /* when on_trouble was last called; 0 = never */
 };
 
 int
@@ -159,6 +161,32 @@ pause_before_next(struct fetch_pool *p, unsigned attempt, uint64_t deadline_ns,
     return fetch_pause(&p->opt, ms < left ? ms : left) ? stopped(err) : 0;
 }
 
+static bool
+may_tell(struct fetch_pool *p)
+{
+    uint64_t now = time_mono_ns();
+    LOCK_SCOPE(&p->lock);
+
+    if (!p->opt.on_trouble || (p->told_ns && now < p->told_ns + TROUBLE_EVERY_NS))
+        return false;
+    p->told_ns = now;
+    return true;
+}
+
+/* What fails now may fail until the end: whoever reads the log shall not wait for it. */
+static void
+tell(struct fetch_pool *p, const struct fetch_file *file, uint64_t offset,
+     const struct err *err)
+{
+    CLEANUP_FREE char *text = NULL;
+
+    if (!may_tell(p))
+        return;
+    text = xasprintf("'%.*s' at %" PRIu64 ": %s; trying again", URL_TO_TELL, file->url,
+                     offset, err->msg);
+    p->opt.on_trouble(text);
+}
+
 static int
 read_piece(struct fetch_pool *p, struct fetch_file *file, uint64_t offset, size_t length,
            void *buf, struct err *err)
@@ -176,6 +204,7 @@ read_piece(struct fetch_pool *p, struct fetch_file *file, uint64_t offset, size_
         case FETCH_RENEW:
             /* A session that was just found alive, or made, and is refused as well: it is
              * the file that is not given out. */
+            tell(p, file, offset, err);
             r = ++refusals == REFUSALS_MAX
                     ? err_prefix(err, "the file is refused to a session that is alive")
                     : await_renewal(p, generation, deadline, err);
@@ -184,6 +213,7 @@ read_piece(struct fetch_pool *p, struct fetch_file *file, uint64_t offset, size_
                 break;
             __attribute__((fallthrough));
         case FETCH_AGAIN:
+            tell(p, file, offset, err);
             r = pause_before_next(p, attempt, deadline, err);
             break;
         case FETCH_FAILED:

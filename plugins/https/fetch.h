@@ -25,6 +25,8 @@ struct fetch_options {
      * nobody has the read end any more, waiting ends: ERR_CANCELLED. */
     int renew_fd;
     unsigned connections, retry_s;
+    /* Told, at most every few seconds, of a failure that is tried again.  May be NULL. */
+    void (*on_trouble)(const char *text);
 };
 
 struct fetch_pool;

@@ -62,6 +62,12 @@ https_config_complete(void)
     return r < 0 ? -1 : 0;
 }
 
+static void
+on_trouble(const char *text)
+{
+    nbdkit_error("%s", text);
+}
+
 /* After nbdkit went to the background, if it does: libcurl's state is this process's. */
 static int
 https_after_fork(void)
@@ -70,7 +76,8 @@ https_after_fork(void)
                                 .cookie = &cookie,
                                 .renew_fd = renew_fd,
                                 .connections = layout.connections,
-                                .retry_s = layout.retry_s};
+                                .retry_s = layout.retry_s,
+                                .on_trouble = on_trouble};
     struct err err = ERR_INIT;
 
     if (fetch_pool_new(&opt, &pool, &err) < 0) {

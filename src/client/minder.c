@@ -14,6 +14,9 @@
 #include "os/cookie_box.h"
 
 #define ALIVE_EVERY_NS (60 * NS_PER_S)
+/* After a renewal that somebody waits for failed: doubled each time. */
+#define AGAIN_FIRST_S 1u
+#define AGAIN_LONGEST_S 30u
 /* Many readers may ask at once, and again until they see the new cookie. */
 #define RENEW_PAUSE_NS NS_PER_S
 
@@ -25,6 +28,9 @@ struct minder {
     struct vim_session *session;
     pthread_t thread;
     bool running;
+
+    pthread_mutex_t lock;
+    struct err trouble; /* under lock: why the session could not be used last; or none */
 };
 
 void
@@ -38,6 +44,7 @@ minder_free(struct minder *m)
     cleanup_fd(&m->renew_fds[0]);
     cleanup_fd(&m->renew_fds[1]);
     cleanup_fd(&m->done_fd);
+    pthread_mutex_destroy(&m->lock);
     free(m);
 }
 
@@ -65,6 +72,7 @@ minder_new(int box_fd, struct minder **ret, struct err *err)
     CLEANUP_MINDER struct minder *m = xcalloc(1, sizeof(*m));
 
     m->box_fd = m->renew_fds[0] = m->renew_fds[1] = -1;
+    pthread_mutex_init(&m->lock, NULL);
     m->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (m->done_fd < 0 || pipe2(m->renew_fds, O_CLOEXEC | O_NONBLOCK) < 0)
         return err_errno(err, errno, NULL, "make descriptors for the session");
@@ -150,27 +158,69 @@ repeat_cookie(struct minder *m)
     explicit_bzero(cookie, sizeof(cookie));
 }
 
+static void
+set_trouble(struct minder *m, const struct err *err)
+{
+    LOCK_SCOPE(&m->lock);
+
+    m->trouble = *err;
+}
+
+/* Logs in again when the session has ended, and so makes another cookie. */
+static int
+look_after(struct minder *m, bool wanted, struct err *err)
+{
+    uint32_t generation = cookie_box_generation(&m->box);
+    int r = vim_keepalive(m->session, err);
+
+    if (r == ERR_CANCELLED) /* says nothing about the session */
+        return r;
+    set_trouble(m, err);
+    if (r < 0)
+        log_warn("the session: %s", err->msg);
+    else if (wanted && cookie_box_generation(&m->box) == generation)
+        repeat_cookie(m);
+    return r;
+}
+
 static void *
 mind(void *arg)
 {
     struct minder *m = arg;
+    unsigned again_s = AGAIN_FIRST_S;
+    uint64_t next_ns = time_mono_ns() + ALIVE_EVERY_NS;
+    bool wanted = false; /* a source waits, and was not helped yet: it asks only once */
 
-    while (wait_until(m, time_mono_ns() + ALIVE_EVERY_NS, true)) {
+    while (wait_until(m, next_ns, !wanted)) {
         struct err err = ERR_INIT;
-        bool asked = take_wishes(m);
-        uint32_t generation = cookie_box_generation(&m->box);
+        int r;
 
-        if (asked)
+        if (take_wishes(m)) {
             log_info("a source asks for another session");
-        /* Logs in again when the session has ended, and so makes another cookie. */
-        if (vim_keepalive(m->session, &err) < 0)
-            log_warn("the session: %s", err.msg);
-        else if (asked && cookie_box_generation(&m->box) == generation)
-            repeat_cookie(m);
+            wanted = true;
+        }
+        r = look_after(m, wanted, &err);
+        next_ns = time_mono_ns() + ALIVE_EVERY_NS;
+        if (r == 0) {
+            wanted = false;
+            again_s = AGAIN_FIRST_S;
+        } else if (wanted && r != ERR_AUTH) { /* refused logins lock an account */
+            next_ns = time_mono_ns() + again_s * NS_PER_S;
+            again_s = again_s * 2 < AGAIN_LONGEST_S ? again_s * 2 : AGAIN_LONGEST_S;
+        }
         if (!wait_until(m, time_mono_ns() + RENEW_PAUSE_NS, false))
             break;
     }
     return NULL;
+}
+
+int
+minder_trouble(struct minder *m, struct err *ret)
+{
+    LOCK_SCOPE(&m->lock);
+
+    *ret = m->trouble;
+    return ret->class;
 }
 
 int

@@ -1,6 +1,8 @@
 /* client/minder.h - keeps a vCenter session alive while others use its cookie.  Layer 5.
  * Source servers read the cookie from shared memory and ask for another one by a byte in
- * a pipe; one thread answers them and asks the server for a sign of life every minute. */
+ * a pipe; one thread answers them and asks the server for a sign of life every minute.  A
+ * renewal that fails is tried again after 1, 2, 4 … 30 s; after a refused login, which
+ * may lock the account, only with the next sign of life. */
 #ifndef SENDENSE_CLIENT_MINDER_H
 #define SENDENSE_CLIENT_MINDER_H
 
@@ -26,5 +28,8 @@ int minder_renew_fd(const struct minder *m);  /* the same */
 
 int minder_start(struct minder *m, struct vim_session *s, struct err *err);
 void minder_stop(struct minder *m); /* harmless when it does not run */
+
+/* Why the server last refused the session, or a new one; 0 when it did not. */
+int minder_trouble(struct minder *m, struct err *ret);
 
 #endif

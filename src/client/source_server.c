@@ -5,17 +5,16 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/timeutil.h"
+#include "client/nameless_socket.h"
 #include "client/source_server_priv.h"
 #include "nbd/nbd_conn.h"
 
@@ -24,28 +23,6 @@
 #define THREADS "16"
 #define STOP_GRACE_MS 1000
 #define LOOK_EVERY_MS 20
-#define RUN_DIR "/run"
-
-static char *
-path_of(const struct source_servers *s, uint32_t key)
-{
-    return xasprintf("%s/%u.sock", s->dir, key);
-}
-
-static void
-remove_dir(struct source_servers *s)
-{
-    if (!s->dir)
-        return;
-    for (size_t i = 0; i < s->n; i++) {
-        CLEANUP_FREE char *path = path_of(s, s->v[i].key);
-
-        unlink(path);
-    }
-    if (rmdir(s->dir) < 0)
-        log_warn("the folder '%s' cannot be removed: %s", s->dir, strerror(errno));
-    free(take_ptr(&s->dir));
-}
 
 void
 source_servers_stop(struct source_servers *s)
@@ -66,7 +43,6 @@ source_servers_stop(struct source_servers *s)
         cleanup_fd(&s->v[i].socket_fd);
         free(s->v[i].uri);
     }
-    remove_dir(s);
     free(s->v);
     cleanup_fd(&s->done_fd);
     pthread_cond_destroy(&s->changed);
@@ -124,54 +100,60 @@ find_plugin(char **ret, struct err *err)
     return 0;
 }
 
-/* Mode 0700 by mkdtemp(3): who can connect can read the disk. */
+/* The child's descriptor 3 is its socket: what is there is handed on by another number.
+ */
 static int
-make_dir(struct source_servers *s, struct err *err)
+clear_of_3(int fd, int *ret_fd, struct err *err)
 {
-    const char *tmp = getenv("TMPDIR");
-    CLEANUP_FREE char *dir = NULL;
+    int other = fcntl(fd, F_DUPFD_CLOEXEC, 4);
 
-    if (!tmp || tmp[0] != '/')
-        tmp = access(RUN_DIR, W_OK) == 0 ? RUN_DIR : "/tmp";
-    dir = xasprintf("%s/sendense-source-XXXXXX", tmp);
-    if (!mkdtemp(dir))
-        return err_errno(err, errno, NULL, "make a folder in '%s'", tmp);
-    s->dir = take_ptr(&dir);
+    if (other < 0)
+        return err_errno(err, errno, NULL, "descriptors for a source");
+    *ret_fd = other;
     return 0;
 }
 
+static int
+spawn(struct source_server *v, const char *plugin, const int fds[3], int listening,
+      struct err *err)
+{
+    CLEANUP_FREE char *layout = xasprintf("layout=%d", fds[0]);
+    CLEANUP_FREE char *cookie = xasprintf("cookie=%d", fds[1]);
+    CLEANUP_FREE char *renew = xasprintf("renew=%d", fds[2]);
+    const char *const argv[] = {PROGRAM, "-f",   "-r",   "--threads", THREADS,
+                                plugin,  layout, cookie, renew,       NULL};
+    const struct child_spec spec = {
+        .argv = argv,
+        .keep_fds = fds,
+        .n_keep_fds = 3,
+        .in = CHILD_NULL,
+        .out = CHILD_NULL,
+        .err = CHILD_PIPE,
+        .listen_fd = listening,
+    };
+    int r = child_spawn(&spec, &v->child, err);
+
+    return r == ERR_NOT_FOUND ? err_recode(err, "source_program") : r;
+}
+
+/* The listening socket is the child's alone: when that ends, nobody waits for it. */
 static int
 start_one(struct source_servers *s, const struct source_servers_opts *o,
           const char *plugin, struct err *err)
 {
     const struct source_disk *d = &o->disks[s->n];
     struct source_server *v = &s->v[s->n];
-    CLEANUP_FREE char *layout = xasprintf("layout=%d", d->layout_fd);
-    CLEANUP_FREE char *cookie = xasprintf("cookie=%d", o->cookie_fd);
-    CLEANUP_FREE char *renew = xasprintf("renew=%d", o->renew_fd);
-    CLEANUP_FREE char *socket = path_of(s, d->key);
-    const int fds[] = {d->layout_fd, o->cookie_fd, o->renew_fd};
-    const char *const argv[] = {PROGRAM, "-f",   "-r",   "-U",   socket, "--threads",
-                                THREADS, plugin, layout, cookie, renew,  NULL};
-    const struct child_spec spec = {
-        .argv = argv,
-        .keep_fds = fds,
-        .n_keep_fds = ARRAY_LEN(fds),
-        .in = CHILD_NULL,
-        .out = CHILD_NULL,
-        .err = CHILD_PIPE,
-    };
+    CLEANUP_FD int layout = -1, cookie = -1, renew = -1, listening = -1, path = -1;
 
-    if (strlen(socket) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-        return err_set(err, ERR_LIMIT, NULL, "the path of the socket '%s' is too long",
-                       socket);
-    if (child_spawn(&spec, &v->child, err) < 0) {
-        if (err->class == ERR_NOT_FOUND)
-            err_recode(err, "source_program");
+    if (clear_of_3(d->layout_fd, &layout, err) < 0 ||
+        clear_of_3(o->cookie_fd, &cookie, err) < 0 ||
+        clear_of_3(o->renew_fd, &renew, err) < 0 ||
+        nameless_socket(&listening, &path, err) < 0 ||
+        spawn(v, plugin, (const int[]){layout, cookie, renew}, listening, err) < 0)
         return err_prefix(err, "start the source of disk %u", d->key);
-    }
     v->key = d->key;
-    v->socket_fd = -1;
+    v->socket_fd = take_fd(&path);
+    v->uri = xasprintf("nbd+unix:///?socket=/proc/self/fd/%d", v->socket_fd);
     s->n++;
     return 0;
 }
@@ -194,42 +176,25 @@ failed(struct source_servers *s, struct source_server *v, const char *what,
                    what, words ? ": " : "", words ? words : "");
 }
 
-/* connect(2) follows this link to the socket itself, whatever became of its name. */
 static bool
-open_socket(struct source_servers *s, struct source_server *v)
-{
-    CLEANUP_FREE char *path = path_of(s, v->key);
-
-    if (v->socket_fd < 0) {
-        v->socket_fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        if (v->socket_fd >= 0)
-            v->uri = xasprintf("nbd+unix:///?socket=/proc/self/fd/%d", v->socket_fd);
-    }
-    return v->socket_fd >= 0;
-}
-
-static bool
-answers(struct source_servers *s, struct source_server *v,
-        const struct source_servers_opts *o)
+answers(const struct source_server *v, const struct source_servers_opts *o)
 {
     CLEANUP_NBD_CONN struct nbd_conn *c = NULL;
     struct err why = ERR_INIT;
-    struct nbd_conn_opts nbd = {.connect_s = o->connect_s,
+    struct nbd_conn_opts nbd = {.uri = v->uri,
+                                .connect_s = o->connect_s,
                                 .io_s = o->connect_s,
                                 .cancel_fd = copy_stop_fd(o->stop)};
 
-    if (!open_socket(s, v))
-        return false;
-    nbd.uri = v->uri;
     return nbd_conn_open(&nbd, &c, &why) == 0;
 }
 
-/* Until a handshake works: the socket is there earlier. */
+/* Until a handshake works: one that comes early waits in the socket. */
 static int
 await_one(struct source_servers *s, struct source_server *v,
           const struct source_servers_opts *o, uint64_t deadline_ns, struct err *err)
 {
-    while (!answers(s, v, o)) {
+    while (!answers(v, o)) {
         if (has_exited(v))
             return failed(s, v, "ended at its start", err);
         if (time_mono_ns() >= deadline_ns)
@@ -251,17 +216,17 @@ source_servers_start(const struct source_servers_opts *o, struct source_servers 
     s->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->done_fd < 0)
         return err_errno(err, errno, NULL, "make an event descriptor");
-    if (find_plugin(&plugin, err) < 0 || make_dir(s, err) < 0)
+    if (find_plugin(&plugin, err) < 0)
         return err->class;
     while (s->n < o->n)
         if (start_one(s, o, plugin, err) < 0)
             return err->class;
+    FAILPOINT(CLIENT_SOURCE_STARTING);
     if (source_words_start(s, err) < 0)
         return err->class;
     for (size_t i = 0; i < s->n; i++)
         if (await_one(s, &s->v[i], o, deadline_ns, err) < 0)
             return err->class;
-    remove_dir(s);
     *ret = take_ptr(&s);
     return 0;
 }

@@ -2,8 +2,8 @@
  * Layer 5.  Blocking.
  *
  * Neither an address nor a cookie is in argv: both are in descriptors that the server
- * inherits.  Sockets have a name, in a folder of this user alone, only until they answer:
- * nobody else can connect, and nothing is left of a client that was killed.  What the
+ * inherits.  So is its socket, which has no name: nobody else can connect, and nothing is
+ * left of a client that was killed.  What the
  * servers say on stderr is logged, and the last of it explains a failure. */
 #ifndef SENDENSE_CLIENT_SOURCE_SERVER_H
 #define SENDENSE_CLIENT_SOURCE_SERVER_H

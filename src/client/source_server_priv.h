@@ -14,7 +14,7 @@
 struct source_server {
     uint32_t key;
     struct child *child;
-    int socket_fd; /* O_PATH: of the socket, whose name is gone once it is open */
+    int socket_fd; /* O_PATH: of the socket, which has no name any more */
     char *uri;
 
     /* the reading thread's */
@@ -29,7 +29,6 @@ struct source_server {
 
 struct source_servers {
     /* fixed after start */
-    char *dir;
     struct source_server *v;
     size_t n;
     pthread_t thread;

@@ -22,6 +22,13 @@ on_area(void *arg, uint64_t offset, uint64_t length, struct err *err)
     return 0;
 }
 
+static bool
+may_have_map(const struct job_spec_disk *plan, const struct vim_disk *disk)
+{
+    return plan->read == READ_ALL &&
+           disk->change_id[0]; /* without: the server would guess */
+}
+
 /* What is in use, or null: all.  Only an audited hint: see copy/audit.c.
  *
  * Not for a layer on a parent.  Of `changed` no block is skipped because of it, and the
@@ -37,9 +44,7 @@ allocated(struct vsphere_job *job, const struct job_spec_disk *plan,
 
     *ret = json_null();
     areas_init(&a, disk->capacity_bytes, AREAS_MAX);
-    if (plan->read != READ_ALL)
-        return 0;
-    if (!disk->change_id[0]) /* changes are not tracked: the server would guess */
+    if (!may_have_map(plan, disk))
         return 0;
     if (vim_changed_areas(job->vc.session, &job->vm.item.ref, &job->snapshot, disk,
                           ALL_IN_USE, on_area, NULL, &a, &why) == 0) {
@@ -53,6 +58,32 @@ allocated(struct vsphere_job *job, const struct job_spec_disk *plan,
     vsphere_warn(job, disk->key, "allocation_unknown",
                  "disk %u is read whole, the server does not say what is in use: %s",
                  disk->key, why.msg);
+    return 0;
+}
+
+/* Of a VM whose tracking may have begun after its disks were written, the map leaves out
+ * what was there before. */
+static int
+map_is_whole(struct vsphere_job *job, bool *ret, struct err *err)
+{
+    struct err why = ERR_INIT;
+    size_t n = 0;
+
+    *ret = false;
+    for (size_t i = 0; i < job->spec->n_disks; i++)
+        n += may_have_map(&job->spec->disks[i], vsphere_disk(job, job->layouts[i].key));
+    if (n == 0)
+        return 0;
+    if (vim_map_backfilled(job->vc.session, &job->vm, ret, &why) < 0 &&
+        why.class == ERR_CANCELLED) {
+        *err = why;
+        return err->class;
+    }
+    if (!*ret)
+        vsphere_warn(job, -1, "allocation_unknown",
+                     "every byte is read: before vSphere 8.0.1 the server does not know "
+                     "what was written before change tracking was turned on%s%s",
+                     why.class ? "; " : "", why.class ? why.msg : "");
     return 0;
 }
 
@@ -73,16 +104,18 @@ put_in_memory(const json_t *layout, int *ret_fd, struct err *err)
 }
 
 static int
-describe(struct vsphere_job *job, struct source_disk *d, struct err *err)
+describe(struct vsphere_job *job, struct source_disk *d, bool whole_map, struct err *err)
 {
     const struct vim_disk *disk = vsphere_disk(job, d->key);
     CLEANUP_JSON json_t *layout = NULL;
-    json_t *map = NULL;
+    json_t *map = json_null();
 
     if (vim_disk_layout(job->vc.session, job->vm.datacenter, disk, &job->vc.trust,
-                        job->spec->vsphere->connections, &layout, err) < 0)
+                        job->spec->vsphere->connections, job->spec->deadlines.io_s,
+                        &layout, err) < 0)
         return err_prefix(err, "disk %u", d->key);
-    if (allocated(job, job_spec_find(job->spec, d->key), disk, &map, err) < 0)
+    if (whole_map &&
+        allocated(job, job_spec_find(job->spec, d->key), disk, &map, err) < 0)
         return err_prefix(err, "disk %u", d->key);
     json_object_set_new(layout, "allocated", map);
     return put_in_memory(layout, &d->layout_fd, err);
@@ -91,8 +124,12 @@ describe(struct vsphere_job *job, struct source_disk *d, struct err *err)
 int
 vsphere_disks_describe(struct vsphere_job *job, struct err *err)
 {
+    bool whole_map = false;
+
+    if (map_is_whole(job, &whole_map, err) < 0)
+        return err->class;
     for (size_t i = 0; i < job->spec->n_disks; i++)
-        if (describe(job, &job->layouts[i], err) < 0)
+        if (describe(job, &job->layouts[i], whole_map, err) < 0)
             return err->class;
     return 0;
 }

@@ -12,7 +12,13 @@
 #include "client/vsphere_job.h"
 #include "client/vsphere_prepare.h"
 #include "client/vsphere_snapshot.h"
+#include "client/vsphere_still.h"
 #include "copy/session.h"
+#include "vim/source.h"
+
+/* The bytes are copied: how long it is tried to learn that they are the right ones. */
+#define STILL_PATIENCE_S 120u
+#define SOURCE_MARGIN_S 10u
 
 void
 vsphere_warn(struct vsphere_job *job, int64_t key, const char *code, const char *fmt, ...)
@@ -75,16 +81,50 @@ serve(struct vsphere_job *job, struct err *err)
     return 0;
 }
 
-/* The first error of the copy says that a read failed; the source knows why. */
+/* A source that failed has met the end of something else: the session, the server, the
+ * snapshot.  0 when nothing of them is known to be wrong. */
+static int
+find_cause(struct vsphere_job *job, struct err *ret)
+{
+    minder_stop(job->minder);
+    if (minder_trouble(job->minder, ret) < 0)
+        return ret->class;
+    vim_ignore_cancel(job->vc.session); /* the job has failed: this is only asking why */
+    if (vim_keepalive(job->vc.session, ret) < 0)
+        return ret->class;
+    if (vsphere_snapshot_still(job, 0, ret) < 0 &&
+        strcmp(ret->code, "snapshot_changed") == 0)
+        return ret->class;
+    return 0;
+}
+
+/* The first error of the copy says that a read failed; why, others know. */
 static int
 explain(struct vsphere_job *job, struct err *err)
 {
+    struct err why, cause = ERR_INIT;
     int64_t disk = -1;
 
     copy_stop_get(job->control->stop, &disk, err);
-    if (job->servers && source_servers_explain(job->servers, disk, err))
-        copy_stop_amend(job->control->stop, err);
+    if (!job->servers || !source_servers_explain(job->servers, disk, err))
+        return err->class;
+    why = *err;
+    if (find_cause(job, &cause) < 0)
+        err_set(err, cause.class, cause.code, "%.500s; so %.300s", cause.msg, why.msg);
+    copy_stop_amend(job->control->stop, err);
     return err->class;
+}
+
+/* A source is silent while it tries again, and must be the first to give up: it knows
+ * why. */
+static unsigned
+source_io_s(const struct job_spec *spec)
+{
+    unsigned retry_s = spec->deadlines.io_s < VIM_LAYOUT_RETRY_MAX_S
+                           ? spec->deadlines.io_s
+                           : VIM_LAYOUT_RETRY_MAX_S;
+
+    return retry_s + VIM_LAYOUT_ATTEMPT_S + SOURCE_MARGIN_S;
 }
 
 static int
@@ -93,7 +133,8 @@ work(struct vsphere_job *job, struct err *err)
     struct copy_opts opts = {.spec = job->spec,
                              .stop = job->control->stop,
                              .event = output_emit,
-                             .event_arg = job->control->output};
+                             .event_arg = job->control->output,
+                             .source_io_s = source_io_s(job->spec)};
 
     if (vsphere_prepare(job, err) < 0 || vsphere_snapshot_make(job, err) < 0 ||
         vsphere_changes_settle(job, err) < 0 || serve(job, err) < 0)
@@ -102,7 +143,7 @@ work(struct vsphere_job *job, struct err *err)
     opts.n_changes = job->n_changes;
     if (copy_run(&opts, err) < 0)
         return explain(job, err);
-    return 0;
+    return vsphere_snapshot_still(job, STILL_PATIENCE_S, err);
 }
 
 /* Nothing of it can be cancelled, and none of it changes what the job came to. */

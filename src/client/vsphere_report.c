@@ -100,7 +100,7 @@ vsphere_report_config(struct vsphere_job *job)
     struct job_event ev = {
         .type = EVENT_VM_CONFIG, .configuration = config, .nvram = nvram};
 
-    if (!fits(&ev)) {
+    if (!job->content.config_xml || !fits(&ev)) {
         json_object_set_new(config, "xml", json_null());
         vsphere_warn(job, -1, "config_too_large",
                      "the VM's whole configuration is too long for the backup; only its "

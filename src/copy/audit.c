@@ -65,7 +65,7 @@ read_samples(struct audit *a, struct err *err)
     struct copy_disk *d = a->disk;
     struct nbd_slots_opts o = {.count = AUDIT_SLOTS,
                                .slot_bytes = BLOCK,
-                               .io_s = d->opts->spec->deadlines.io_s,
+                               .io_s = copy_io_s(d->opts, true),
                                .cancel_fd = copy_stop_fd(d->opts->stop)};
     CLEANUP_NBD_SLOTS struct nbd_slots *s = NULL;
     struct nbd_slot *slot;

@@ -47,10 +47,16 @@ struct copy_opts {
      * the call. */
     void (*event)(void *arg, struct job_event *ev);
     void *event_arg;
+    /* A source may try again for a while what fails: how long its connections may be
+     * silent; 0 = io_s of the spec.  The target's keep that. */
+    unsigned source_io_s;
     const char *manifest_dir; /* or NULL; DIR/KEY.manifest is made for each disk */
 };
 
 /* 0 when every disk is done.  Else the first error, which is also in copy_stop_get(). */
 int copy_run(const struct copy_opts *opts, struct err *err);
+
+/* How long a connection to the source (else: to the target) may be silent. */
+unsigned copy_io_s(const struct copy_opts *opts, bool source);
 
 #endif

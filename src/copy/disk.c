@@ -41,7 +41,7 @@ open_side(struct copy_disk *d, bool target, struct nbd_conn **ret, struct err *e
     const struct job_spec *spec = d->opts->spec;
     struct nbd_conn_opts o = {.uri = target ? d->spec->target : d->spec->source_url,
                               .connect_s = spec->deadlines.connect_s,
-                              .io_s = spec->deadlines.io_s,
+                              .io_s = copy_io_s(d->opts, !target),
                               .want_map = !target,
                               .cancel_fd = copy_stop_fd(d->opts->stop)};
     int r = nbd_conn_open(&o, ret, err);

@@ -127,6 +127,12 @@ disks_init(struct copy_job *job, struct err *err)
     return 0;
 }
 
+unsigned
+copy_io_s(const struct copy_opts *opts, bool source)
+{
+    return source && opts->source_io_s ? opts->source_io_s : opts->spec->deadlines.io_s;
+}
+
 int
 copy_run(const struct copy_opts *opts, struct err *err)
 {

@@ -40,7 +40,7 @@ open_side(struct copy_worker *w, bool target, struct err *err)
     struct nbd_conn_opts o = {.uri = target ? w->disk->spec->target
                                             : w->disk->spec->source_url,
                               .connect_s = spec->deadlines.connect_s,
-                              .io_s = spec->deadlines.io_s,
+                              .io_s = copy_io_s(w->disk->opts, !target),
                               .cancel_fd = copy_stop_fd(w->disk->opts->stop)};
     const struct nbd_conn *first = target ? w->disk->target : w->disk->source;
     struct nbd_conn **c = target ? &w->target : &w->source;
@@ -58,6 +58,7 @@ open_side(struct copy_worker *w, bool target, struct err *err)
     n = nbd_slots_attach(w->slots, *c, name, err);
     if (n < 0)
         return n;
+    nbd_slots_set_io(w->slots, n, o.io_s);
     *(target ? &w->dst : &w->src) = n;
     return 0;
 }
@@ -384,7 +385,7 @@ copy_workers_start(struct copy_disk *d, struct err *err)
     const struct job_spec *spec = d->opts->spec;
     struct nbd_slots_opts o = {.count = spec->limits.requests,
                                .slot_bytes = d->piece_bytes,
-                               .io_s = spec->deadlines.io_s,
+                               .io_s = copy_io_s(d->opts, false),
                                .cancel_fd = copy_stop_fd(d->opts->stop)};
 
     d->workers = xcalloc(spec->limits.connections, sizeof(*d->workers));

@@ -46,6 +46,7 @@ struct attached {
     struct cmd *oldest, *newest;
     unsigned in_flight;
     uint64_t progress_ns; /* last sign of life since commands are in flight */
+    uint64_t io_ns;       /* how long it may be silent then */
 };
 
 struct nbd_slots {
@@ -156,8 +157,14 @@ nbd_slots_attach(struct nbd_slots *s, struct nbd_conn *c, const char *name,
     if (s->n_conns == NBD_SLOTS_CONNS_MAX)
         return err_set(err, ERR_LIMIT, NULL, "slots: more than %d connections",
                        NBD_SLOTS_CONNS_MAX);
-    s->conns[s->n_conns] = (struct attached){.c = c, .name = name};
+    s->conns[s->n_conns] = (struct attached){.c = c, .name = name, .io_ns = s->io_ns};
     return (int)s->n_conns++;
+}
+
+void
+nbd_slots_set_io(struct nbd_slots *s, int conn, unsigned io_s)
+{
+    s->conns[conn].io_ns = io_s * NS_PER_S;
 }
 
 struct nbd_slot *
@@ -386,7 +393,7 @@ silent(const struct nbd_slots *s, const struct attached *a, struct err *err)
     return err_set(err, ERR_TIMEOUT, "nbd_timeout",
                    "%s %u bytes at %llu of %s: no progress for %llu s, %u requests wait",
                    op_verb(cmd->op), cmd->len, (unsigned long long)cmd->off, a->name,
-                   (unsigned long long)(s->io_ns / NS_PER_S), a->in_flight);
+                   (unsigned long long)(a->io_ns / NS_PER_S), a->in_flight);
 }
 
 /* Nearest of the caller's deadline and those of the connections; ERR_TIMEOUT when one
@@ -399,10 +406,10 @@ next_deadline(struct nbd_slots *s, uint64_t now, uint64_t *deadline, struct err 
 
         if (a->in_flight == 0)
             continue;
-        if (now >= a->progress_ns + s->io_ns)
+        if (now >= a->progress_ns + a->io_ns)
             return silent(s, a, err);
-        if (a->progress_ns + s->io_ns < *deadline)
-            *deadline = a->progress_ns + s->io_ns;
+        if (a->progress_ns + a->io_ns < *deadline)
+            *deadline = a->progress_ns + a->io_ns;
     }
     return 0;
 }

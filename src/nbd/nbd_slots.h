@@ -61,6 +61,8 @@ void nbd_slots_free(struct nbd_slots *s);
  * calls below. */
 int nbd_slots_attach(struct nbd_slots *s, struct nbd_conn *c, const char *name,
                      struct err *err);
+/* Another deadline than that of the opts for what nbd_slots_attach() gave; > 0. */
+void nbd_slots_set_io(struct nbd_slots *s, int conn, unsigned io_s);
 
 struct nbd_slot *nbd_slots_get(struct nbd_slots *s); /* an idle slot, or NULL */
 void nbd_slots_put(struct nbd_slots *s, struct nbd_slot *slot); /* no command in flight */

@@ -189,6 +189,12 @@ node_lease_decode(const json_t *j, const struct seal_key *key, struct node_lease
     return 0;
 }
 
+bool
+node_lease_same_vm(const struct node_lease *a, const struct node_lease *b)
+{
+    return strcmp(a->login.url, b->login.url) == 0 && strcmp(a->vm_ref, b->vm_ref) == 0;
+}
+
 void
 node_lease_view(const struct node_lease *l, struct lease *ret)
 {

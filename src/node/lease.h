@@ -25,6 +25,7 @@ struct node_lease {
     /* not in the file */
     bool client_lives;  /* nothing is removed meanwhile: it does so itself */
     bool dirty;         /* a snapshot may exist */
+    bool busy;          /* a thread works on it; nobody else changes or frees it */
     uint32_t attempts;  /* removals that failed */
     uint32_t not_found; /* of them the last, one after the other: there was no such VM */
     char *last_error;
@@ -50,6 +51,8 @@ int node_lease_decode(const json_t *j, const struct seal_key *key,
 
 /* The question that removes it.  Borrows from @l: not to be freed. */
 struct vsphere_question node_lease_question(const struct node_lease *l);
+/* Of the same VM of the same server: only one snapshot is removed at a time. */
+bool node_lease_same_vm(const struct node_lease *a, const struct node_lease *b);
 /* As the API shows it; copied. */
 void node_lease_view(const struct node_lease *l, struct lease *ret);
 

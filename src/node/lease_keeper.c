@@ -13,12 +13,15 @@
 #include "node/lease_store.h"
 #include "node/vsphere_ask.h"
 
+/* One that takes hours, or whose server hangs, is not to hold up the others. */
+#define REMOVALS_MAX 4u
 #define LOOK_EVERY_NS (10 * NS_PER_S) /* the clock of the wall may be set */
 
 struct lease_keeper {
     /* fixed */
     struct asker *asker;
-    pthread_t thread;
+    pthread_t threads[REMOVALS_MAX];
+    unsigned n_threads;
 
     /* under lock */
     pthread_mutex_t lock;
@@ -26,7 +29,6 @@ struct lease_keeper {
     struct lease_store *store;
     struct node_lease **leases;
     size_t n, room;
-    struct node_lease *busy; /* the thread works on it; nobody else frees it */
     bool stopping;
 };
 
@@ -76,12 +78,22 @@ write_locked(struct lease_keeper *k, const struct node_lease *l)
         log_error("the lease of job %s cannot be written: %s", l->job_id, err.msg);
 }
 
-/* ---- the thread ---- */
+/* ---- the threads ---- */
 
 static bool
 is_over(const struct node_lease *l, int64_t now_us)
 {
     return l->removing || now_us >= l->expires_us;
+}
+
+/* Nothing can be done for it until another removal ends. */
+static bool
+is_held_locked(const struct lease_keeper *k, const struct node_lease *l)
+{
+    for (size_t i = 0; i < k->n; i++)
+        if (k->leases[i]->busy && node_lease_same_vm(k->leases[i], l))
+            return true;
+    return false;
 }
 
 static struct node_lease *
@@ -93,7 +105,8 @@ due_locked(struct lease_keeper *k)
     for (size_t i = 0; i < k->n; i++) {
         struct node_lease *l = k->leases[i];
 
-        if (!l->client_lives && is_over(l, now_us) && now_ns >= l->next_try_ns)
+        if (!l->client_lives && is_over(l, now_us) && now_ns >= l->next_try_ns &&
+            !is_held_locked(k, l))
             return l;
     }
     return NULL;
@@ -109,7 +122,7 @@ wake_at_locked(struct lease_keeper *k)
         const struct node_lease *l = k->leases[i];
         uint64_t due = l->next_try_ns;
 
-        if (l->client_lives)
+        if (l->client_lives || is_held_locked(k, l))
             continue;
         if (!is_over(l, now_us))
             due = now_ns + (uint64_t)(l->expires_us - now_us) * 1000;
@@ -181,15 +194,16 @@ work_locked(struct lease_keeper *k, struct node_lease *l)
         l->removing = true;
         write_locked(k, l);
     }
-    k->busy = l;
+    l->busy = true;
     pthread_mutex_unlock(&k->lock);
     r = remove_snapshot(k, l, &err);
     pthread_mutex_lock(&k->lock);
-    k->busy = NULL;
+    l->busy = false;
     if (r == 0)
         forget_locked(k, l);
     else if (!k->stopping)
         note_failure_locked(k, l, &err);
+    pthread_cond_broadcast(&k->changed); /* another of the same VM may be due */
 }
 
 static void *
@@ -243,7 +257,7 @@ lease_keeper_start(const char *dir, struct asker *asker, struct lease_keeper **r
 {
     struct lease_keeper *k = xcalloc(1, sizeof(*k));
     pthread_condattr_t attr;
-    int r;
+    int r = 0;
 
     k->asker = asker;
     k->store = lease_store_new(dir);
@@ -253,9 +267,12 @@ lease_keeper_start(const char *dir, struct asker *asker, struct lease_keeper **r
     pthread_cond_init(&k->changed, &attr);
     pthread_condattr_destroy(&attr);
     load(k);
-    r = pthread_create(&k->thread, NULL, keep, k);
+    while (r == 0 && k->n_threads < REMOVALS_MAX) {
+        r = pthread_create(&k->threads[k->n_threads], NULL, keep, k);
+        k->n_threads += r == 0;
+    }
     if (r != 0) {
-        keeper_done(k);
+        lease_keeper_free(k);
         return err_errno(err, r, NULL, "start a thread for leases");
     }
     *ret = k;
@@ -277,7 +294,8 @@ lease_keeper_free(struct lease_keeper *k)
     if (!k)
         return;
     lease_keeper_stop(k);
-    pthread_join(k->thread, NULL);
+    for (unsigned i = 0; i < k->n_threads; i++)
+        pthread_join(k->threads[i], NULL);
     keeper_done(k);
 }
 
@@ -338,7 +356,7 @@ lease_keeper_session(struct lease_keeper *k, const char *job_id, const char *coo
     LOCK_SCOPE(&k->lock);
     struct node_lease *l = find_locked(k, job_id);
 
-    if (!l || l == k->busy || !node_lease_set_session(l, cookie))
+    if (!l || l->busy || !node_lease_set_session(l, cookie))
         return;
     write_locked(k, l);
     FAILPOINT(NODE_SESSION_WRITTEN);
@@ -351,7 +369,7 @@ lease_keeper_client_gone(struct lease_keeper *k, const char *job_id,
     LOCK_SCOPE(&k->lock);
     struct node_lease *l = find_locked(k, job_id);
 
-    if (!l || l == k->busy)
+    if (!l || l->busy)
         return;
     l->client_lives = false;
     if (left != CLIENT_LEFT_UNTOUCHED)

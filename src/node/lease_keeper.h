@@ -1,6 +1,7 @@
 /* node/lease_keeper.h - sees to it that no snapshot outlives its job.         Layer 5.
- * Thread-safe.  One thread removes what has ended or expired and whose client is gone,
- * one after the other, again and again until it worked, also after a restart. */
+ * Thread-safe.  A few threads remove what has ended or expired and whose client is gone,
+ * one snapshot of a VM at a time, again and again until it worked, also after a restart.
+ */
 #ifndef SENDENSE_NODE_LEASE_KEEPER_H
 #define SENDENSE_NODE_LEASE_KEEPER_H
 
@@ -11,7 +12,7 @@
 
 struct lease_keeper;
 
-/* Reads the leases of an earlier run and starts the thread.  A state folder that cannot
+/* Reads the leases of an earlier run and starts the threads.  A state folder that cannot
  * be used is logged: jobs without a snapshot do not need it.  @dir, @asker: kept. */
 int lease_keeper_start(const char *dir, struct asker *asker, struct lease_keeper **ret,
                        struct err *err);

@@ -26,6 +26,9 @@
 #define KEEP_FDS_MAX 64
 #define KILL_WAIT_MS 10000
 #define FIRST_FREE_FD 3 /* 0, 1 and 2 are the standard streams */
+#define LISTEN_FD 3     /* sd_listen_fds(3) */
+#define LISTEN_PID "LISTEN_PID="
+#define LISTEN_PID_DIGITS 10
 
 struct child {
     struct child_id id;
@@ -44,7 +47,9 @@ struct plan {
     int stdio[3];               /* what becomes 0, 1, 2; all >= FIRST_FREE_FD */
     int keep[KEEP_FDS_MAX + 1]; /* ascending; includes error_fd */
     unsigned n_keep;
-    int error_fd; /* CLOEXEC: closes at exec, carries struct failure before that */
+    int listen_fd;    /* becomes LISTEN_FD; 0 = none */
+    char *listen_pid; /* in envp: where the child writes its own number */
+    int error_fd;     /* CLOEXEC: closes at exec, carries struct failure before that */
     pid_t parent;
 };
 
@@ -82,14 +87,40 @@ child_reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* The only one who knows its number in time. */
+static void
+child_write_pid(char *to)
+{
+    char digits[LISTEN_PID_DIGITS];
+    unsigned n = 0;
+
+    for (pid_t pid = getpid(); pid > 0 && n < sizeof(digits); pid /= 10)
+        digits[n++] = (char)('0' + pid % 10);
+    while (n > 0)
+        *to++ = digits[--n];
+    *to = '\0';
+}
+
+/* Those that stdio came from are not needed any more. */
+static int
+child_set_listening(const struct plan *p)
+{
+    child_write_pid(p->listen_pid);
+    if (p->listen_fd == LISTEN_FD)
+        return fcntl(LISTEN_FD, F_SETFD, 0);
+    return dup2(p->listen_fd, LISTEN_FD) < 0 ? -1 : 0;
+}
+
 static int
 child_set_descriptors(const struct plan *p)
 {
-    unsigned from = FIRST_FREE_FD;
+    unsigned from = p->listen_fd ? LISTEN_FD + 1 : FIRST_FREE_FD;
 
     for (int i = 0; i < 3; i++)
         if (dup2(p->stdio[i], i) < 0)
             return -1;
+    if (p->listen_fd && child_set_listening(p) < 0)
+        return -1;
     for (unsigned k = 0; k < p->n_keep; k++) {
         unsigned fd = (unsigned)p->keep[k];
 
@@ -269,6 +300,34 @@ compare_ints(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static const char *const listen_env[] = {"LISTEN_FDS=1", LISTEN_PID "0000000000", NULL};
+
+static int
+plan_listen(struct plan *p, const struct child_spec *spec, struct err *err)
+{
+    if (spec->listen_fd <= 0)
+        return 0;
+    if (spec->env || spec->listen_fd < FIRST_FREE_FD)
+        return err_set(err, ERR_INVALID, NULL, "a listening child has no other env");
+    for (unsigned i = 0; i < spec->n_keep_fds; i++)
+        if (spec->keep_fds[i] == LISTEN_FD)
+            return err_set(err, ERR_INVALID, NULL, "descriptor %d is kept and listens",
+                           LISTEN_FD);
+    if (p->error_fd == LISTEN_FD) {
+        int fd = fcntl(LISTEN_FD, F_DUPFD_CLOEXEC, LISTEN_FD + 1);
+
+        if (fd < 0)
+            return err_set(err, ERR_IO, NULL, "descriptors are used up");
+        close(LISTEN_FD);
+        p->error_fd = fd;
+    }
+    p->listen_fd = spec->listen_fd;
+    for (char **e = p->envp; *e; e++)
+        if (strncmp(*e, LISTEN_PID, strlen(LISTEN_PID)) == 0)
+            p->listen_pid = *e + strlen(LISTEN_PID);
+    return 0;
+}
+
 static int
 plan_keep_fds(struct plan *p, const struct child_spec *spec, struct err *err)
 {
@@ -301,7 +360,7 @@ plan_init(struct plan *p, const struct child_spec *spec, struct child *c,
         return err_set(err, ERR_NOT_FOUND, NULL, "program '%s' is not in PATH",
                        spec->argv[0]);
     p->argv = (char *const *)spec->argv; /* execve(2) does not write to it */
-    p->envp = child_make_env(spec->env);
+    p->envp = child_make_env(spec->listen_fd > 0 ? listen_env : spec->env);
     p->parent = getpid();
     r = make_pipe(ret_error_rd, &p->error_fd, err);
     if (r == 0)
@@ -310,6 +369,8 @@ plan_init(struct plan *p, const struct child_spec *spec, struct child *c,
         r = make_stream(1, spec->out, &p->stdio[1], &c->out_fd, err);
     if (r == 0)
         r = make_stream(2, spec->err, &p->stdio[2], &c->err_fd, err);
+    if (r == 0)
+        r = plan_listen(p, spec, err);
     if (r == 0)
         r = plan_keep_fds(p, spec, err);
     return r;

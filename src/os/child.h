@@ -29,6 +29,10 @@ struct child_spec {
     const int *keep_fds;     /* descriptors the child inherits, same numbers */
     unsigned n_keep_fds;
     enum child_stdio in, out, err;
+    /* > 0: a listening socket, which the child gets as descriptor 3, together with
+     * LISTEN_FDS and LISTEN_PID as systemd sets them.  Then no keep_fds may be 3, and env
+     * is NULL. */
+    int listen_fd;
 };
 
 /* Identity that survives in the journal: pid + start time + boot id name one process for

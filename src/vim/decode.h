@@ -22,6 +22,8 @@
 
 /* Of vimServiceVersions.xml: the server's version, at most VIM_API_NEWEST. */
 void vim_version_choose(const char *text, size_t n, char ret[VIM_API_VERSION_SIZE]);
+/* "8.0.2.0" is at least "8.0.1"; false when @version is none. */
+bool vim_version_at_least(const char *version, const char *least);
 
 /* Of RetrieveServiceContent.  @ret_about: vim_about_done(). */
 int vim_content_decode(const struct xml_node *response, struct vim_content *ret,

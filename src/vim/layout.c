@@ -57,10 +57,10 @@ vim_folder_url(const char *url, const char *datacenter, const char *datastore,
 
 /* ---- layers ---- */
 
-/* Where the file of an extent is, by the name of its datastore. */
+/* Where the @file is that a descriptor names, by the name of its datastore. */
 static int
-place_extent(const struct vim_chain *c, const struct vim_link *l, const char *file,
-             char **ret_url, struct err *err)
+place_file(const struct vim_chain *c, const struct vim_link *l, const char *file,
+           struct vmdk_place *ret, struct err *err)
 {
     CLEANUP_VMDK_PLACE struct vmdk_place p = {0};
     const char *name = NULL;
@@ -79,8 +79,34 @@ place_extent(const struct vim_chain *c, const struct vim_link *l, const char *fi
                        "datastore that cannot be found by that name: move the disk to "
                        "one datastore (Storage vMotion)",
                        l->place.datastore, l->place.path, p.datastore);
-    *ret_url = vim_folder_url(c->url, c->datacenter, name, p.path);
+    ret->datastore = xstrdup(name);
+    ret->path = take_ptr(&p.path);
     return 0;
+}
+
+static int
+place_extent(const struct vim_chain *c, const struct vim_link *l, const char *file,
+             char **ret_url, struct err *err)
+{
+    CLEANUP_VMDK_PLACE struct vmdk_place p = {0};
+
+    if (place_file(c, l, file, &p, err) < 0)
+        return err->class;
+    *ret_url = vim_folder_url(c->url, c->datacenter, p.datastore, p.path);
+    return 0;
+}
+
+bool
+vim_layout_has_parent(const struct vim_link *l)
+{
+    return l->descriptor.parent_cid != VMDK_NO_PARENT && l->descriptor.parent_hint;
+}
+
+int
+vim_layout_parent(const struct vim_chain *c, const struct vim_link *l,
+                  struct vmdk_place *ret, struct err *err)
+{
+    return place_file(c, l, l->descriptor.parent_hint, ret, err);
 }
 
 static json_t *

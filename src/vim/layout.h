@@ -4,6 +4,7 @@
 #define SENDENSE_VIM_LAYOUT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,13 @@ struct vim_chain {
     const struct vim_store *stores; /* those that are known */
     size_t n_stores;
 };
+
+/* Does the descriptor name a file that it is a delta on? */
+bool vim_layout_has_parent(const struct vim_link *l);
+/* Where that is, beside @l or on a store of @c: for a server that names no parent.  The
+ * content ids prove later that it is the one.  ERR_INVALID "source_unreadable". */
+int vim_layout_parent(const struct vim_chain *c, const struct vim_link *l,
+                      struct vmdk_place *ret, struct err *err);
 
 /* The member "layers".  ERR_INVALID, ERR_CORRUPT "source_unreadable": a chain that does
  * not fit together, or what vmdk_descriptor_classify() refuses.  Caller decrefs. */

@@ -37,6 +37,14 @@ is_newer(const uint64_t *a, const uint64_t *b)
     return false;
 }
 
+bool
+vim_version_at_least(const char *version, const char *least)
+{
+    uint64_t a[VERSION_PARTS], b[VERSION_PARTS];
+
+    return parse_version(version, a) && parse_version(least, b) && !is_newer(b, a);
+}
+
 void
 vim_version_choose(const char *text, size_t n, char ret[VIM_API_VERSION_SIZE])
 {

@@ -23,6 +23,14 @@ int vim_task_wait(struct vim_session *s, const struct moref *task,
  * "cbt_has_snapshots" (only possible without snapshots), faults. */
 int vim_cbt_enable(struct vim_session *s, const struct vim_vm *vm, struct err *err);
 
+/* Does "*" of vim_changed_areas() name all that is in use?  Change tracking that is
+ * turned on later than the disk was made knows what was written before only from
+ * vSphere 8.0.1 on; nobody can ask when it was turned on.  *ret: the server and the VM's
+ * host are of such a version.  A host that does not tell, or that the account may not
+ * see: false. */
+int vim_map_backfilled(struct vim_session *s, const struct vim_vm *vm, bool *ret,
+                       struct err *err);
+
 /* Without memory.  A busy VM is tried again for 2 minutes.  A guest that cannot be
  * quiesced: ERR_IO "quiesce_failed"; else ERR_IO "snapshot_failed" with the server's
  * reason.  After any error, ERR_CANCELLED above all, the snapshot may exist or come to
@@ -33,14 +41,14 @@ int vim_snapshot_create(struct vim_session *s, const struct moref *vm, const cha
 
 struct vim_snapshot {
     struct vim_devices devices; /* of that moment: frozen files, change ids */
-    char *config_xml; /* the snapshot's config, as the server gave it; for the point */
+    char *config_xml; /* the snapshot's config, as the server gave it; for the point.
+                         NULL: it has more than VIM_CONFIG_MAX bytes */
     char *name;       /* of the VM at that moment */
     char *guest_id, *version, *firmware, *uuid, *annotation;
     uint64_t num_cpus, memory_mib;
 };
 #define CLEANUP_VIM_SNAPSHOT CLEANUP(vim_snapshot_done)
 void vim_snapshot_done(struct vim_snapshot *s);
-/* ERR_LIMIT "vcenter_config": its config has more than VIM_CONFIG_MAX bytes. */
 int vim_snapshot_read(struct vim_session *s, const struct moref *ref,
                       struct vim_snapshot *ret, struct err *err);
 

@@ -27,6 +27,7 @@ vim_snapshot_decode(const struct xml_node *object, struct vim_snapshot *ret,
     CLEANUP_VIM_SNAPSHOT struct vim_snapshot s = {0};
     CLEANUP_BUF struct buf source = BUF_INIT(VIM_CONFIG_MAX);
     CLEANUP_FREE char *name = xml_text(xml_child(config, "name"));
+    struct err why = ERR_INIT;
 
     if (!config)
         return err_set(err, ERR_PROTOCOL, "vcenter_protocol",
@@ -35,9 +36,11 @@ vim_snapshot_decode(const struct xml_node *object, struct vim_snapshot *ret,
      * its type. */
     if (vim_devices_decode(hardware, &s.devices, err) < 0)
         return err->class;
-    if (xml_source(&source, config, err) < 0)
-        return err->class == ERR_LIMIT ? err_recode(err, "vcenter_config") : err->class;
-    s.config_xml = buf_take(&source);
+    /* Only for the record: a VM is backed up without. */
+    if (xml_source(&source, config, &why) == 0)
+        s.config_xml = buf_take(&source);
+    else if (why.class != ERR_LIMIT)
+        return err_set(err, why.class, why.code, "%s", why.msg);
     s.name = vim_name_decode(name);
     s.guest_id = xml_text(xml_child(config, "guestId"));
     s.version = xml_text(xml_child(config, "version"));

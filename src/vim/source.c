@@ -49,17 +49,15 @@ chain_done(struct vim_chain *c)
     c->n_links = 0;
 }
 
+/* Of the file at l->place. */
 static int
-read_descriptor(struct vim_session *s, const struct vim_chain *c, const char *file,
-                struct vim_link *l, struct err *err)
+read_descriptor(struct vim_session *s, const struct vim_chain *c, struct vim_link *l,
+                struct err *err)
 {
     CLEANUP_FREE char *url = NULL;
     CLEANUP_BUF struct buf text = BUF_INIT(VMDK_DESCRIPTOR_MAX);
     int r;
 
-    if (!vim_ds_split(file, &l->place.datastore, &l->place.path))
-        return err_set(err, ERR_INVALID, "source_unreadable",
-                       "'%.200s' is no file of a datastore", file);
     url = vim_folder_url(c->url, c->datacenter, l->place.datastore, l->place.path);
     r = vim_get(s, url, VMDK_DESCRIPTOR_MAX, &text, err);
     if (r == ERR_LIMIT)
@@ -68,25 +66,8 @@ read_descriptor(struct vim_session *s, const struct vim_chain *c, const char *fi
     else if (r == 0)
         r = vmdk_descriptor_parse(text.data ? text.data : "", text.len, &l->descriptor,
                                   err);
-    return r < 0 ? err_prefix(err, "%.300s", file) : 0;
-}
-
-static int
-read_chain(struct vim_session *s, const struct vim_disk *disk, struct vim_chain *c,
-           struct err *err)
-{
-    if (disk->n_parents >= VIM_LAYERS_MAX)
-        return err_set(err, ERR_INVALID, "source_unreadable",
-                       "%.200s: a chain of more than %d files: delete snapshots",
-                       disk->file, VIM_LAYERS_MAX);
-    c->links = xcalloc(disk->n_parents + 1, sizeof(*c->links));
-    for (size_t i = 0; i <= disk->n_parents; i++) {
-        const char *file = i == 0 ? disk->file : disk->parents[i - 1];
-
-        if (read_descriptor(s, c, file, &c->links[c->n_links++], err) < 0)
-            return err->class;
-    }
-    return 0;
+    return r < 0 ? err_prefix(err, "[%.100s] %.200s", l->place.datastore, l->place.path)
+                 : 0;
 }
 
 /* ---- datastores ---- */
@@ -125,18 +106,85 @@ read_store(struct vim_session *s, const struct moref *ref, struct vim_store *ret
     return 0;
 }
 
-/* Only when a descriptor needs it. */
-static bool
-has_absolute_path(const struct vim_chain *c)
-{
-    for (size_t i = 0; i < c->n_links; i++)
-        for (unsigned k = 0; k < c->links[i].descriptor.n_extents; k++) {
-            const char *file = c->links[i].descriptor.extents[k].file;
+/* ---- chains ---- */
 
-            if (file && file[0] == '/')
-                return true;
-        }
-    return false;
+struct reading {
+    struct vim_session *s;
+    const struct vim_disk *disk;
+    struct vim_chain chain;
+    struct vim_store store; /* the disk's; read only when a descriptor needs it */
+};
+
+static void
+reading_done(struct reading *r)
+{
+    chain_done(&r->chain);
+    store_done(&r->store);
+}
+
+static int
+need_store(struct reading *r, const char *file, struct err *err)
+{
+    if (!file || file[0] != '/' || r->chain.n_stores > 0 || !r->disk->datastore.value[0])
+        return 0;
+    if (read_store(r->s, &r->disk->datastore, &r->store, err) < 0)
+        return err->class;
+    r->chain.stores = &r->store;
+    r->chain.n_stores = 1;
+    return 0;
+}
+
+/* Where the next file of the chain is: as the server says, or, where it says nothing, as
+ * the delta before it does.  1, or 0 at the end. */
+static int
+next_place(struct reading *r, struct vmdk_place *ret, struct err *err)
+{
+    const struct vim_disk *disk = r->disk;
+    const size_t n = r->chain.n_links;
+    const struct vim_link *last = n > 0 ? &r->chain.links[n - 1] : NULL;
+    const char *file = n == 0                 ? disk->file
+                       : n <= disk->n_parents ? disk->parents[n - 1]
+                                              : NULL;
+
+    if (!file && !vim_layout_has_parent(last))
+        return 0;
+    if (n == VIM_LAYERS_MAX)
+        return err_set(err, ERR_INVALID, "source_unreadable",
+                       "%.200s: a chain of more than %d files: delete snapshots",
+                       disk->file, VIM_LAYERS_MAX);
+    if (!file) {
+        if (need_store(r, last->descriptor.parent_hint, err) < 0 ||
+            vim_layout_parent(&r->chain, last, ret, err) < 0)
+            return err->class;
+        return 1;
+    }
+    if (!vim_ds_split(file, &ret->datastore, &ret->path))
+        return err_set(err, ERR_INVALID, "source_unreadable",
+                       "'%.200s' is no file of a datastore", file);
+    return 1;
+}
+
+static int
+read_chain(struct reading *r, struct err *err)
+{
+    struct vim_chain *c = &r->chain;
+
+    c->links = xcalloc(VIM_LAYERS_MAX, sizeof(*c->links));
+    for (;;) {
+        struct vmdk_place place = {0};
+        struct vim_link *l = &c->links[c->n_links];
+        int more = next_place(r, &place, err);
+
+        if (more <= 0)
+            return more;
+        l->place = place;
+        c->n_links++;
+        if (read_descriptor(r->s, c, l, err) < 0)
+            return err->class;
+        for (unsigned k = 0; k < l->descriptor.n_extents; k++)
+            if (need_store(r, l->descriptor.extents[k].file, err) < 0)
+                return err->class;
+    }
 }
 
 /* ---- layout ---- */
@@ -157,41 +205,37 @@ check_disk(const struct vim_disk *disk, struct err *err)
 
 static json_t *
 layout_json(const struct vim_disk *disk, const struct tls_trust *trust,
-            unsigned connections, json_t *layers)
+            unsigned connections, unsigned retry_s, json_t *layers)
 {
     char pin[TLS_FINGERPRINT_STR] = "";
 
     if (trust->has_sha256)
         tls_fingerprint_format(trust->sha256, pin);
-    return json_pack("{s:i, s:I, s:{s:s?, s:s?}, s:i, s:i, s:O, s:n}", "v", 1,
-                     "size_bytes", (json_int_t)disk->capacity_bytes, "tls", "sha256",
-                     trust->has_sha256 ? pin : NULL, "ca_pem", trust->ca_pem,
-                     "connections", (int)connections, "retry_s", VIM_LAYOUT_RETRY_S,
-                     "layers", layers, "allocated");
+    return json_pack(
+        "{s:i, s:I, s:{s:s?, s:s?}, s:i, s:i, s:O, s:n}", "v", 1, "size_bytes",
+        (json_int_t)disk->capacity_bytes, "tls", "sha256", trust->has_sha256 ? pin : NULL,
+        "ca_pem", trust->ca_pem, "connections", (int)connections, "retry_s",
+        (int)(retry_s < VIM_LAYOUT_RETRY_MAX_S ? retry_s : VIM_LAYOUT_RETRY_MAX_S),
+        "layers", layers, "allocated");
 }
 
 int
 vim_disk_layout(struct vim_session *s, const char *datacenter,
                 const struct vim_disk *disk, const struct tls_trust *trust,
-                unsigned connections, json_t **ret, struct err *err)
+                unsigned connections, unsigned retry_s, json_t **ret, struct err *err)
 {
-    CLEANUP(chain_done)
-    struct vim_chain c = {
-        .url = vim_url(s), .datacenter = datacenter, .size_bytes = disk->capacity_bytes};
-    CLEANUP(store_done) struct vim_store store = {0};
+    CLEANUP(reading_done)
+    struct reading r = {.s = s,
+                        .disk = disk,
+                        .chain = {.url = vim_url(s),
+                                  .datacenter = datacenter,
+                                  .size_bytes = disk->capacity_bytes}};
     CLEANUP_JSON json_t *layers = NULL;
 
-    if (check_disk(disk, err) < 0 || read_chain(s, disk, &c, err) < 0)
+    if (check_disk(disk, err) < 0 || read_chain(&r, err) < 0 ||
+        vim_layout_layers(&r.chain, &layers, err) < 0)
         return err->class;
-    if (disk->datastore.value[0] && has_absolute_path(&c)) {
-        if (read_store(s, &disk->datastore, &store, err) < 0)
-            return err->class;
-        c.stores = &store;
-        c.n_stores = 1;
-    }
-    if (vim_layout_layers(&c, &layers, err) < 0)
-        return err->class;
-    *ret = layout_json(disk, trust, connections, layers);
+    *ret = layout_json(disk, trust, connections, retry_s, layers);
     if (!*ret)
         return err_set(err, ERR_PROTOCOL, "vcenter_protocol",
                        "the server's names are not UTF-8");

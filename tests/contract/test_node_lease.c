@@ -161,15 +161,21 @@ set_busy(bool busy)
 }
 
 static void
+post_at(const char *vm_name, const char *ref, char id[UUID_STR_SIZE])
+{
+    uuid_make(id);
+    assert_int_equal(rig_call(&rig, "POST", "/api/v1/jobs",
+                              rig_spec_vsphere(id, 1, vm_name, ref, "good"), NULL),
+                     202);
+}
+
+static void
 post(const char *vm_name, char id[UUID_STR_SIZE])
 {
     CLEANUP_FREE char *ref = removals_path();
 
     forget_removals();
-    uuid_make(id);
-    assert_int_equal(rig_call(&rig, "POST", "/api/v1/jobs",
-                              rig_spec_vsphere(id, 1, vm_name, ref, "good"), NULL),
-                     202);
+    post_at(vm_name, ref, id);
 }
 
 static void
@@ -284,6 +290,71 @@ test_tried_again(void **state)
     set_busy(false);
     await_lease("none");
     assert_int_equal(removals(id), 2);
+}
+
+/* A job whose client died, and whose snapshot is now to be removed. */
+static void
+end_at(const char *ref, char id[UUID_STR_SIZE])
+{
+    CLEANUP_JSON json_t *events = NULL;
+
+    post_at("snapshot-died", ref, id);
+    events = rig_events(&rig, id);
+    rig_result(events, "failed", "client_died");
+    call_job("DELETE", "jobs", id, NULL, 204);
+}
+
+static size_t
+lines_of(const char *path)
+{
+    CLEANUP_BUF struct buf b = BUF_INIT(65536);
+    struct err err = ERR_INIT;
+    size_t n = 0;
+
+    if (fs_read_file(path, &b, &err) < 0)
+        return 0;
+    for (const char *p = b.data; *p; p++)
+        n += *p == '\n';
+    return n;
+}
+
+static void
+await_leases(size_t n)
+{
+    uint64_t until = time_mono_ns() + 20 * NS_PER_S;
+
+    for (;;) {
+        CLEANUP_JSON json_t *v = leases();
+
+        if (json_array_size(v) == n)
+            return;
+        if (time_mono_ns() > until)
+            fail_msg("%zu leases, not %zu", json_array_size(v), n);
+        usleep(20000);
+    }
+}
+
+/* A removal without end holds up those of its own VM, and no others. */
+static void
+test_one_hangs(void **state)
+{
+    CLEANUP_FREE char *other = removals_path(), *slow = xasprintf("%s/slow", rig.dir);
+    CLEANUP_FREE char *hang = xasprintf("%s.hang", slow);
+    struct err err = ERR_INIT;
+    char first[UUID_STR_SIZE], second[UUID_STR_SIZE], third[UUID_STR_SIZE];
+
+    forget_removals();
+    assert_int_equal(fs_write_file_durable(hang, "", 0, 0600, &err), 0);
+    end_at(slow, first);
+    end_at(slow, second);
+    end_at(other, third);
+    await_leases(2);
+    assert_int_equal(removals(third), 1);
+    assert_int_equal(lines_of(slow), 1);
+    assert_int_equal(fs_unlink(hang, true, &err), 0);
+    await_leases(0);
+    assert_int_equal(lines_of(slow), 2);
+    assert_int_equal(fs_unlink(slow, true, &err), 0);
 }
 
 static void
@@ -443,6 +514,7 @@ main(void)
         cmocka_unit_test(test_client_died),
         cmocka_unit_test(test_deleted_with_its_client),
         cmocka_unit_test(test_tried_again),
+        cmocka_unit_test(test_one_hangs),
         cmocka_unit_test(test_after_a_crash),
         cmocka_unit_test(test_ended_before_a_crash),
         cmocka_unit_test(test_expired),

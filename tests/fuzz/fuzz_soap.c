@@ -72,7 +72,8 @@ as_snapshot(const struct xml_node *o)
         return;
     }
     /* What is stored can be read again. */
-    MUST(xml_parse(s.config_xml, strlen(s.config_xml), &again, &err) == 0);
+    if (s.config_xml)
+        MUST(xml_parse(s.config_xml, strlen(s.config_xml), &again, &err) == 0);
 }
 
 static void

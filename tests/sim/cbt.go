@@ -32,7 +32,7 @@ func (vm *VM) setTracking(on bool) {
 func (vm *VM) resetTracking() {
 	for _, d := range vm.disks {
 		if d.track.id != "" {
-			d.track = tracking{newChangeUUID(), d.volume.era}
+			d.track = tracking{newChangeUUID(), d.volume.era, d.track.late}
 		}
 	}
 	vm.refresh()
@@ -140,7 +140,9 @@ func (q *question) parse(changeID string) *soap.Fault {
 func (q *question) areas() ([]extent, error) {
 	in := view{[]eras{{q.since + 1, q.era}}, q.view.size}
 	var base []extent
-	if q.all {
+	if q.all && q.track.late {
+		in = view{[]eras{{q.track.from, q.era}}, q.view.size}
+	} else if q.all {
 		var err error
 		if base, err = q.volume.allocated(); err != nil {
 			return nil, err

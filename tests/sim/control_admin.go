@@ -376,7 +376,7 @@ func (vm *VM) growDisk(d *disk, size int64) error {
 	}
 	d.Size, d.live.size = size, size
 	if d.track.id != "" {
-		d.track = tracking{newChangeUUID(), d.volume.era}
+		d.track = tracking{newChangeUUID(), d.volume.era, d.track.late}
 	}
 	vm.refresh()
 	return nil
@@ -394,7 +394,7 @@ func (vm *VM) moveDisk(d *disk, datastore string) error {
 	}
 	d.Datastore = datastore
 	if d.track.id != "" {
-		d.track = tracking{newChangeUUID(), d.volume.era}
+		d.track = tracking{newChangeUUID(), d.volume.era, d.track.late}
 	}
 	vm.refresh()
 	return nil

@@ -16,31 +16,34 @@ import (
 // limit, an idle time), counts calls, and plays the faults that a test ordered.
 
 const (
-	apiVersion    = "7.0.3.0"
-	cookieName    = "vmware_soap_session"
-	maxRequest    = 4 << 20
-	versionsReply = `<?xml version="1.0" encoding="UTF-8" ?>
-<namespaces version="1.0">
-  <namespace>
-    <name>urn:vim25</name>
-    <version>` + apiVersion + `</version>
-    <priorVersions>
-      <version>7.0.2.0</version>
-      <version>7.0.1.0</version>
-      <version>7.0.0.0</version>
-      <version>6.7.3</version>
-      <version>6.7</version>
-      <version>6.5</version>
-      <version>6.0</version>
-      <version>5.5</version>
-    </priorVersions>
-  </namespace>
-</namespaces>
-`
+	cookieName = "vmware_soap_session"
+	maxRequest = 4 << 20
 )
 
 // newerMethods lists the calls that a server hides from a client of an older version.
 var newerMethods = map[string]bool{"CreateSnapshotEx_Task": true}
+
+var olderVersions = []string{"8.0.1.0", "8.0.0.1", "7.0.3.0", "7.0.2.0", "7.0.1.0", "7.0.0.0", "6.7.3", "6.7", "6.5", "6.0", "5.5"}
+
+// versionsReply lists the version of the spec and those before it.
+func versionsReply(version string) string {
+	text := `<?xml version="1.0" encoding="UTF-8" ?>
+<namespaces version="1.0">
+  <namespace>
+    <name>urn:vim25</name>
+    <version>` + version + `</version>
+    <priorVersions>
+`
+	for _, older := range olderVersions {
+		if older < version {
+			text += "      <version>" + older + "</version>\n"
+		}
+	}
+	return text + `    </priorVersions>
+  </namespace>
+</namespaces>
+`
+}
 
 type front struct {
 	world *world
@@ -56,7 +59,7 @@ func (f *front) ServeHTTP(out http.ResponseWriter, in *http.Request) {
 		f.world.serveControl(out, in)
 	case in.URL.Path == "/sdk/vimServiceVersions.xml":
 		out.Header().Set("Content-Type", "text/xml")
-		io.WriteString(out, versionsReply)
+		io.WriteString(out, versionsReply(f.world.spec.APIVersion))
 	case strings.HasPrefix(in.URL.Path, folderPrefix):
 		f.world.serveFolder(out, in)
 	case in.URL.Path == "/sdk" || in.URL.Path == "/sdk/" || in.URL.Path == "/sdk/vimService":
@@ -120,7 +123,7 @@ func (f *front) serveSOAP(out http.ResponseWriter, in *http.Request) {
 		http.Error(out, "503 Service Unavailable: Out of HTTP sessions", http.StatusServiceUnavailable)
 		return
 	}
-	if newerMethods[method] && !knownAction(in.Header.Get("SOAPAction")) {
+	if newerMethods[method] && !f.knownAction(in.Header.Get("SOAPAction")) {
 		writeFault(out, "InvalidRequest", "Unable to resolve WSDL method name "+method, "")
 		return
 	}
@@ -212,12 +215,12 @@ func methodOf(body []byte) string {
 }
 
 // knownAction tells whether the header asks for an API version that has the newer methods.
-func knownAction(action string) bool {
+func (f *front) knownAction(action string) bool {
 	version := strings.TrimPrefix(strings.Trim(action, `"`), "urn:vim25/")
 	if version == "6.5" {
 		return true
 	}
-	return strings.Contains(versionsReply, "<version>"+version+"</version>") && version >= "6.5"
+	return strings.Contains(versionsReply(f.world.spec.APIVersion), "<version>"+version+"</version>") && version >= "6.5"
 }
 
 // writeFault answers a SOAP fault of the named type.

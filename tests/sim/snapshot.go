@@ -51,7 +51,7 @@ func (vm *VM) stun() {
 	vm.cbtPending = false
 	for _, d := range vm.disks {
 		if vm.tracked(d) && d.track.id == "" {
-			d.track = tracking{newChangeUUID(), d.volume.era}
+			d.track = tracking{newChangeUUID(), d.volume.era, !vm.world.spec.backfills()}
 		}
 	}
 }
@@ -156,7 +156,7 @@ func (vm *VM) revert(s *snapshot) {
 		}
 		d.volume.writes++
 		if d.track.id != "" && !vm.world.settings.RevertKeepsCBT {
-			d.track = tracking{newChangeUUID(), d.volume.era}
+			d.track = tracking{newChangeUUID(), d.volume.era, d.track.late}
 		}
 	}
 	vm.disks = disks

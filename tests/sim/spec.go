@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -17,6 +18,8 @@ type spec struct {
 	PageLimit   int      `json:"page_limit"`
 	TaskDelayMs int      `json:"task_delay_ms"`
 	VCenterUUID string   `json:"vcenter_uuid"`
+	APIVersion  string   `json:"api_version"`
+	HostVersion string   `json:"host_api_version"`
 	Datacenter  string   `json:"datacenter"`
 	Datastores  []string `json:"datastores"`
 	Witness     *bool    `json:"witness"`
@@ -148,6 +151,9 @@ func (s *spec) complete() error {
 	if len(s.Datastores) == 0 {
 		s.Datastores = []string{"ds1", "ds2"}
 	}
+	if err := s.completeVersions(); err != nil {
+		return err
+	}
 	defaultTrue(&s.Witness)
 	names, morefs := map[string]bool{}, map[string]bool{}
 	for i := range s.VMs {
@@ -165,6 +171,51 @@ func (s *spec) complete() error {
 		}
 	}
 	return nil
+}
+
+// completeVersions: the vCenter's version and its host's, four numbers each.
+func (s *spec) completeVersions() error {
+	if s.APIVersion == "" {
+		s.APIVersion = "8.0.2.0"
+	}
+	if s.HostVersion == "" {
+		s.HostVersion = s.APIVersion
+	}
+	for _, version := range []string{s.APIVersion, s.HostVersion} {
+		if _, ok := versionNumbers(version); !ok {
+			return fmt.Errorf("version '%s' is not of the form 8.0.2.0", version)
+		}
+	}
+	return nil
+}
+
+func versionNumbers(version string) (numbers [4]int, ok bool) {
+	parts := strings.Split(version, ".")
+	if len(parts) != len(numbers) {
+		return numbers, false
+	}
+	for i, part := range parts {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 0 {
+			return numbers, false
+		}
+		numbers[i] = n
+	}
+	return numbers, true
+}
+
+// shortVersion: 8.0.2.0 is called 8.0.2.
+func shortVersion(version string) string { return version[:strings.LastIndexByte(version, '.')] }
+
+// backfills tells whether change tracking that is turned on learns what was written before: from 8.0.1 on.
+func (s *spec) backfills() bool {
+	have, _ := versionNumbers(s.HostVersion)
+	for i, want := range [4]int{8, 0, 1, 0} {
+		if have[i] != want {
+			return have[i] > want
+		}
+	}
+	return true
 }
 
 func (v *vmSpec) complete(s *spec) error {

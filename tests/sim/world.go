@@ -103,6 +103,7 @@ type disk struct {
 type tracking struct {
 	id   string
 	from uint32 // first era that is tracked
+	late bool   // what was written before is not known, and never will be
 }
 
 // frozenDisk is a disk as one snapshot saw it.
@@ -144,12 +145,16 @@ func (w *world) resetCounters() {
 func (w *world) nameInventory() error {
 	instance := simulator.Map.Get(types.ManagedObjectReference{Type: "ServiceInstance", Value: "ServiceInstance"})
 	content := &instance.(*simulator.ServiceInstance).Content
-	content.About.ApiVersion, content.About.Version, content.About.InstanceUuid = apiVersion, "7.0.3", w.spec.VCenterUUID
+	content.About.ApiVersion, content.About.Version = w.spec.APIVersion, shortVersion(w.spec.APIVersion)
+	content.About.InstanceUuid = w.spec.VCenterUUID
 	theWorld = w
 	simulator.Map.Put(&Collector{PropertyCollector: simulator.PropertyCollector{
 		PropertyCollector: mo.PropertyCollector{Self: content.PropertyCollector}}})
 	w.placeDatacenter(simulator.Map.Any("Datacenter").(*simulator.Datacenter))
 	w.host = simulator.Map.Any("HostSystem").(*simulator.HostSystem)
+	product := *w.host.Summary.Config.Product
+	product.ApiVersion, product.Version = w.spec.HostVersion, shortVersion(w.spec.HostVersion)
+	w.host.Summary.Config.Product = &product
 	all := simulator.Map.All("Datastore")
 	if len(all) != len(w.spec.Datastores) {
 		return fmt.Errorf("the model has %d datastores", len(all))
@@ -348,7 +353,7 @@ func (vm *VM) addDisk(s diskSpec) (*disk, error) {
 	vm.links = append(vm.links, d.live)
 	vm.disks = append(vm.disks, d)
 	if vm.cbt && !vm.cbtPending && vm.tracked(d) {
-		d.track = tracking{newChangeUUID(), 1}
+		d.track = tracking{newChangeUUID(), 1, false}
 	}
 	return d, nil
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #define T "2026-01-02T03:04:05.678901Z"
@@ -486,14 +487,24 @@ probe(const json_t *q)
     return 0;
 }
 
+/* A task that takes long. */
+static void
+wait_while_there(const char *path)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+
+    while (access(path, F_OK) == 0)
+        nanosleep(&pause, NULL);
+}
+
 /* A removal is written into the file that the VM's reference names; while FILE.busy is
- * there, it fails. */
+ * there, it fails, while FILE.hang is, it has no end. */
 static json_t *
 remove_snapshot(const json_t *q)
 {
     const char *path =
         json_string_value(json_object_get(json_object_get(q, "vm"), "ref"));
-    char busy[512];
+    char busy[512], hang[512];
     FILE *f;
 
     snprintf(busy, sizeof(busy), "%s.busy", path);
@@ -502,6 +513,8 @@ remove_snapshot(const json_t *q)
         fprintf(f, "%s\n", json_string_value(json_object_get(q, "snapshot_name")));
         fclose(f);
     }
+    snprintf(hang, sizeof(hang), "%s.hang", path);
+    wait_while_there(hang);
     if (access(busy, F_OK) == 0)
         return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", "vcenter_busy", "message",
                          "another task is at it");

@@ -159,7 +159,7 @@ run_snapshot(struct vim_session *s, char **args, struct err *err)
     printf("snapshot of '%s' guest %s version %s firmware %s cpus %" PRIu64
            " memory_mib %" PRIu64 " config_bytes %zu\n",
            p.name, p.guest_id, p.version, p.firmware, p.num_cpus, p.memory_mib,
-           strlen(p.config_xml));
+           p.config_xml ? strlen(p.config_xml) : 0);
     print_disks(&p.devices);
     return 0;
 }
@@ -232,7 +232,7 @@ run_layout(struct vim_session *s, char **args, struct err *err)
 
     if (vim_read_vm(s, &v, &vm, err) < 0 || vim_snapshot_read(s, &m, &p, err) < 0 ||
         !(k = find_disk(&p.devices, args[2], err)) ||
-        vim_disk_layout(s, vm.datacenter, k, &trust, 4, &layout, err) < 0)
+        vim_disk_layout(s, vm.datacenter, k, &trust, 4, 60, &layout, err) < 0)
         return err->class;
     line = json_line(layout);
     printf("layout %s\n", line);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "os/child.h"
@@ -124,6 +125,21 @@ be_busy(void)
     return 0;
 }
 
+/* As sd_listen_fds(3) does. */
+static int
+show_listening(void)
+{
+    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+    int on = 0;
+    socklen_t n = sizeof(on);
+
+    printf("%s %s %s\n", pid && atol(pid) == (long)getpid() ? "mine" : "not mine",
+           fds ? fds : "none",
+           getsockopt(3, SOL_SOCKET, SO_ACCEPTCONN, &on, &n) == 0 && on ? "listens"
+                                                                        : "does not");
+    return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -139,6 +155,8 @@ main(int argc, char **argv)
         return list_fds();
     if (strcmp(what, "state") == 0)
         return show_state();
+    if (strcmp(what, "listen") == 0)
+        return show_listening();
     if (strcmp(what, "exit") == 0)
         return atoi(argv[2]);
     if (strcmp(what, "kill") == 0)

@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +52,55 @@ ends(pid_t pid)
     gone = poll(&p, 1, HELPER_TIMEOUT_MS) == 1;
     close(fd);
     return gone;
+}
+
+/* A listening socket is descriptor 3 there, whatever number it, the pipes and the others
+ * have here. */
+static void
+listening(void **state)
+{
+    for (int at = 3; at < 12; at++) {
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_un none = {.sun_family = AF_UNIX};
+        const char *const argv[] = {helper, "listen", NULL};
+        int moved = fcntl(fd, F_DUPFD_CLOEXEC, at);
+        struct child_spec spec = {.argv = argv, .out = CHILD_PIPE, .listen_fd = moved};
+        CLEANUP_CHILD struct child *c = NULL;
+        struct err err = ERR_INIT;
+        char line[64];
+
+        close(fd);
+        assert_int_equal(bind(moved, (struct sockaddr *)&none, sizeof(sa_family_t)), 0);
+        assert_int_equal(listen(moved, 1), 0);
+        assert_int_equal(child_spawn(&spec, &c, &err), 0);
+        read_line(c, line, sizeof(line));
+        assert_string_equal(line, "mine 1 listens");
+        close(moved);
+    }
+}
+
+static void
+listening_refused(void **state)
+{
+    static const char *const env[] = {"A=b", NULL};
+    const char *const argv[] = {helper, "listen", NULL};
+    const int keep[] = {3};
+    int low = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int fd = fcntl(low, F_DUPFD_CLOEXEC, 10);
+    const struct child_spec specs[] = {
+        {.argv = argv, .listen_fd = fd, .env = env},
+        {.argv = argv, .listen_fd = 2},
+        {.argv = argv, .listen_fd = fd, .keep_fds = keep, .n_keep_fds = 1},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
+        struct child *c = NULL;
+        struct err err = ERR_INIT;
+
+        assert_int_equal(child_spawn(&specs[i], &c, &err), ERR_INVALID);
+    }
+    close(low);
+    close(fd);
 }
 
 static void
@@ -478,6 +529,8 @@ int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(listening),
+        cmocka_unit_test(listening_refused),
         cmocka_unit_test(exit_statuses),
         cmocka_unit_test(arguments_are_not_split),
         cmocka_unit_test(environment_is_minimal),

@@ -15,6 +15,20 @@
 #define READ "RetrievePropertiesEx"
 
 static void
+test_version_order(void **state)
+{
+    (void)state;
+    assert_true(vim_version_at_least("8.0.1", "8.0.1"));
+    assert_true(vim_version_at_least("8.0.1.0", "8.0.1"));
+    assert_true(vim_version_at_least("8.0.2.0", "8.0.1"));
+    assert_true(vim_version_at_least("9.0", "8.0.1"));
+    assert_false(vim_version_at_least("8.0.0.1", "8.0.1"));
+    assert_false(vim_version_at_least("7.0.3.0", "8.0.1"));
+    assert_false(vim_version_at_least("8.0.x", "8.0.1"));
+    assert_false(vim_version_at_least("", "8.0.1"));
+}
+
+static void
 version_of_the_api(void **state)
 {
     static const struct {
@@ -290,6 +304,30 @@ snapshot(void **state)
     assert_null(strstr(s.config_xml, "propSet"));
 }
 
+/* A configuration that is too long to be kept hinders no backup. */
+static void
+snapshot_of_much(void **state)
+{
+    const size_t n = VIM_CONFIG_MAX + 1;
+    CLEANUP_XML struct xml_doc *d = NULL;
+    CLEANUP_VIM_SNAPSHOT struct vim_snapshot s = {0};
+    CLEANUP_FREE char *notes = xcalloc(n + 1, 1), *text = NULL;
+    struct err err = ERR_INIT;
+
+    memset(notes, 'n', n);
+    text = xasprintf("<objects><obj type=\"VirtualMachineSnapshot\">snapshot-1</obj>"
+                     "<propSet><name>config</name><val><name>web</name><annotation>%s"
+                     "</annotation><hardware><numCPU>2</numCPU></hardware></val>"
+                     "</propSet></objects>",
+                     notes);
+    assert_int_equal(vim_snapshot_decode(
+                         vim_page_object(parse_answer(text, READ, &d), NULL), &s, &err),
+                     0);
+    assert_null(s.config_xml);
+    assert_string_equal(s.name, "web");
+    assert_int_equal(s.num_cpus, 2);
+}
+
 static void
 task_of(const char *name, struct vim_task *t)
 {
@@ -342,6 +380,7 @@ int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_version_order),
         cmocka_unit_test(version_of_the_api),
         cmocka_unit_test(content),
         cmocka_unit_test(simple_answers),
@@ -352,6 +391,7 @@ main(int argc, char **argv)
         cmocka_unit_test(nvram_of_the_options),
         cmocka_unit_test(foreign_prefixes),
         cmocka_unit_test(snapshot),
+        cmocka_unit_test(snapshot_of_much),
         cmocka_unit_test(tasks),
     };
 

@@ -102,6 +102,67 @@ chains(void **state)
                               "\"length_bytes\":524288}"));
 }
 
+/* A server that names no parent: the delta's own words. */
+static void
+parents(void **state)
+{
+    static const struct {
+        const char *head, *hint, *datastore, *path; /* datastore NULL: refused */
+    } cases[] = {
+        {HEAD("02", "01"), "web.vmdk", "ds1", "web/web.vmdk"},
+        {HEAD("02", "01"), "/vmfs/volumes/5f00-aa/base/b.vmdk", "ds1", "base/b.vmdk"},
+        {HEAD("02", "01"), "/vmfs/volumes/ds1/base/b.vmdk", "ds1", "base/b.vmdk"},
+        {HEAD("02", "01"), "/vmfs/volumes/other/base/b.vmdk", NULL, NULL},
+        {HEAD("02", "01"), "../x.vmdk", NULL, NULL},
+    };
+    const struct vim_chain c = {.stores = &store, .n_stores = 1};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP_FREE char *text =
+            xasprintf("%screateType=\"seSparse\"\nparentFileNameHint=\"%s\"\n"
+                      "RW 2048 SESPARSE \"s.vmdk\"\n",
+                      cases[i].head, cases[i].hint);
+        struct vim_link l = {.place = {.datastore = xstrdup("ds1"),
+                                       .path = xstrdup("web/web-000001.vmdk")}};
+        CLEANUP_VMDK_PLACE struct vmdk_place p = {0};
+        struct err err = ERR_INIT;
+
+        assert_int_equal(vmdk_descriptor_parse(text, strlen(text), &l.descriptor, &err),
+                         0);
+        assert_true(vim_layout_has_parent(&l));
+        if (cases[i].datastore) {
+            assert_int_equal(vim_layout_parent(&c, &l, &p, &err), 0);
+            assert_string_equal(p.datastore, cases[i].datastore);
+            assert_string_equal(p.path, cases[i].path);
+        } else {
+            assert_true(vim_layout_parent(&c, &l, &p, &err) < 0);
+            assert_string_equal(err.code, "source_unreadable");
+        }
+        vmdk_place_done(&l.place);
+        vmdk_descriptor_done(&l.descriptor);
+    }
+}
+
+/* A base has none, whatever else is written in it. */
+static void
+bases(void **state)
+{
+    static const char *const texts[] = {
+        BASE("01", "RW 2048 VMFS \"a.vmdk\"\n"),
+        HEAD("01", "ffffffff") "createType=\"vmfs\"\nparentFileNameHint=\"web.vmdk\"\n"
+                               "RW 2048 VMFS \"a.vmdk\"\n"};
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct vim_link l = {0};
+        struct err err = ERR_INIT;
+
+        assert_int_equal(
+            vmdk_descriptor_parse(texts[i], strlen(texts[i]), &l.descriptor, &err), 0);
+        assert_false(vim_layout_has_parent(&l));
+        vmdk_descriptor_done(&l.descriptor);
+    }
+}
+
 static void
 refused(void **state)
 {
@@ -172,6 +233,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chains),
+        cmocka_unit_test(parents),
+        cmocka_unit_test(bases),
         cmocka_unit_test(refused),
         cmocka_unit_test(files_of_datastores),
         cmocka_unit_test(addresses),
