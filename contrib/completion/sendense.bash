@@ -102,8 +102,9 @@ _sendense() {
     repo,import) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     node,) words='ls' ;;
     node,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
-    credential,) words='add ls show test rm probe' ;;
+    credential,) words='add set ls show test rm probe' ;;
     credential,add) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --node --host --user --password-file --fingerprint --ca-file' ;;
+    credential,set) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --host --user --password-file --fingerprint --ca-file' ;;
     credential,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     credential,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     credential,test) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;

@@ -25,6 +25,7 @@ API_HANDLER(api_nodes_add);
 API_HANDLER(api_credentials_list);
 API_HANDLER(api_credentials_add);
 API_HANDLER(api_credentials_get);
+API_HANDLER(api_credentials_change);
 API_HANDLER(api_credentials_remove);
 API_HANDLER(api_credentials_test);
 API_HANDLER(api_credentials_probe);

@@ -30,6 +30,8 @@ const struct http_route api_routes[] = {
     {"POST", V1 "/credentials/probe", "admin", HTTP_BODY_JSON, 0, api_credentials_probe,
      NULL},
     {"GET", V1 "/credentials/{id}", "read", HTTP_BODY_NONE, 0, api_credentials_get, NULL},
+    {"PATCH", V1 "/credentials/{id}", "admin", HTTP_BODY_JSON, 0, api_credentials_change,
+     NULL},
     {"DELETE", V1 "/credentials/{id}", "admin", HTTP_BODY_NONE, 0, api_credentials_remove,
      NULL},
     {"POST", V1 "/credentials/{id}/test", "admin", HTTP_BODY_NONE, 0,

@@ -118,6 +118,37 @@ api_credentials_add(struct http_call *call, void *app, struct http_reply *reply,
     return answer_one(a, id, reply, err);
 }
 
+/* A merge patch: what is not named stays. */
+int
+api_credentials_change(struct http_call *call, void *app, struct http_reply *reply,
+                       struct err *err)
+{
+    CLEANUP_SECRET struct secret *password = NULL;
+    CLEANUP_FREE char *url = NULL;
+    struct api *a = app;
+    struct credential_change change = {.id = http_call_param(call, "id"),
+                                       .actor = http_call_user(call)};
+    const char *given_url, *host, *text;
+    struct jreader r;
+
+    jreader_init(&r, http_call_json(call), "request", err);
+    given_url = jopt_str(&r, "url", NULL);
+    host = jopt_str(&r, "host", NULL);
+    change.username = jopt_str(&r, "username", NULL);
+    text = jopt_str(&r, "password", NULL);
+    change.sha256 = jopt_str(&r, "sha256", NULL);
+    change.ca_pem = jopt_str(&r, "ca_pem", NULL);
+    if (jreader_end(&r) < 0 ||
+        ((given_url || host) && make_url(given_url, host, &url, err) < 0))
+        return err->class;
+    password = text ? secret_new(text, strlen(text)) : NULL;
+    change.password = password;
+    change.url = url;
+    if (credentials_change(a->env, &change, err) < 0)
+        return err->class;
+    return answer_one(a, change.id, reply, err);
+}
+
 int
 api_credentials_remove(struct http_call *call, void *app, struct http_reply *reply,
                        struct err *err)

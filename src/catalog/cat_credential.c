@@ -126,6 +126,25 @@ cat_credential_list(struct catalog *c, const struct cat_page *page,
 }
 
 int
+cat_credential_change(struct catalog *c, const struct cat_credential *r, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE vmware_credentials SET url = ?, username = ?, "
+                  "sealed_password = ?, tls_sha256 = ?, tls_ca_pem = ? WHERE id = ?",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, r->url);
+    bind_text(&s, r->username);
+    bind_text(&s, r->sealed_password);
+    bind_text(&s, r->tls_sha256);
+    bind_text(&s, r->tls_ca_pem);
+    bind_text(&s, r->id);
+    return stmt_exec_one(&s, "credential_not_found", "credential");
+}
+
+int
 cat_credential_remove(struct catalog *c, const char *id, struct err *err)
 {
     CLEANUP_STMT struct stmt s = {0};

@@ -39,6 +39,11 @@ int cat_credential_get(struct catalog *c, const char *id, struct cat_credential 
 int cat_credential_list(struct catalog *c, const struct cat_page *page,
                         struct cat_credentials *ret, struct err *err);
 
+/* Replaces url, username, password and trust of row @r->id.  ERR_NOT_FOUND
+ * "credential_not_found". */
+int cat_credential_change(struct catalog *c, const struct cat_credential *r,
+                          struct err *err);
+
 /* ERR_EXISTS "credential_in_use" while a VM names it; ERR_NOT_FOUND. */
 int cat_credential_remove(struct catalog *c, const char *id, struct err *err);
 

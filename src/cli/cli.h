@@ -60,6 +60,7 @@ int cmd_repo_show(struct cli *c, struct err *err);
 int cmd_repo_import(struct cli *c, struct err *err);
 int cmd_node_ls(struct cli *c, struct err *err);
 int cmd_credential_add(struct cli *c, struct err *err);
+int cmd_credential_set(struct cli *c, struct err *err);
 int cmd_credential_ls(struct cli *c, struct err *err);
 int cmd_credential_show(struct cli *c, struct err *err);
 int cmd_credential_test(struct cli *c, struct err *err);

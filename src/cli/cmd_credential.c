@@ -162,6 +162,58 @@ cmd_credential_add(struct cli *c, struct err *err)
     return r < 0 ? r : show_credential(c, made, err);
 }
 
+static int
+put_option(struct cli *c, json_t *body, enum cli_opt_id option, const char *member,
+           struct err *err)
+{
+    const char *value = c->args.value[option];
+
+    if (value && json_object_set_new(body, member, json_string(value)) < 0)
+        return err_set(err, ERR_INVALID, "usage", "%s must be UTF-8 text", member);
+    return 0;
+}
+
+static int
+put_changes(struct cli *c, json_t *body, struct err *err)
+{
+    CLEANUP_SECRET struct secret *password = NULL;
+
+    if (put_option(c, body, OPT_HOST, "host", err) < 0 ||
+        put_option(c, body, OPT_USER, "username", err) < 0)
+        return err->class;
+    if ((c->args.value[OPT_FINGERPRINT] || c->args.value[OPT_CA_FILE]) &&
+        put_trust(c, body, err) < 0)
+        return err->class;
+    if (c->args.value[OPT_PASSWORD_FILE]) {
+        if (read_password(c, &password, err) < 0)
+            return err->class;
+        if (json_object_set_new(body, "password", json_string(secret_reveal(password))) <
+            0)
+            return err_set(err, ERR_INVALID, "usage", "the password is not UTF-8 text");
+    }
+    if (json_object_size(body) == 0)
+        return err_set(err, ERR_INVALID, "usage",
+                       "say what changes: --password-file, --fingerprint, --ca-file, "
+                       "--user or --host");
+    return 0;
+}
+
+int
+cmd_credential_set(struct cli *c, struct err *err)
+{
+    CLEANUP_JSON json_t *body = json_object(), *o = NULL;
+    CLEANUP_FREE char *id = NULL, *path = NULL;
+    int r = put_changes(c, body, err);
+
+    if (r == 0)
+        r = hub_find(&c->hub, "credential", "credentials", c->args.words[0], &id, err);
+    if (r < 0)
+        return r;
+    path = hub_path("/credentials/", id, "");
+    r = hub_call(&c->hub, "PATCH", path, body, &o, err);
+    return r < 0 ? r : show_credential(c, o, err);
+}
+
 int
 cmd_credential_ls(struct cli *c, struct err *err)
 {

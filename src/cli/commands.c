@@ -113,6 +113,14 @@ const struct cli_cmd cli_commands[] = {
      BIT(OPT_HOST) | BIT(OPT_USER) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_FINGERPRINT) |
          BIT(OPT_CA_FILE) | BIT(OPT_NODE),
      true, cmd_credential_add},
+    {"credential", "set", "CREDENTIAL", 1, 1, "change how to log in, and keep the VMs",
+     "For a password or certificate that was renewed.  What is not given stays.  Another "
+     "HOST\n"
+     "is taken only when it is the same server, which is asked.",
+     NULL,
+     BIT(OPT_HOST) | BIT(OPT_USER) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_FINGERPRINT) |
+         BIT(OPT_CA_FILE),
+     true, cmd_credential_set},
     {"credential", "ls", "", 0, 0, "list credentials", NULL, NULL, 0, true,
      cmd_credential_ls},
     {"credential", "show", "CREDENTIAL", 1, 1, "show one credential", NULL, NULL, 0, true,

@@ -103,12 +103,26 @@ put_in_memory(const json_t *layout, int *ret_fd, struct err *err)
     return 0;
 }
 
+/* The next backup has nothing to ask for changes with: somebody should know why it reads
+ * the whole disk. */
+static void
+warn_without_change_id(struct vsphere_job *job, const struct vim_disk *disk)
+{
+    if (job->vm.cbt_enabled && !disk->change_id[0])
+        vsphere_warn(job, disk->key, "change_id_missing",
+                     "disk %u is read whole, now and by the next backup: changes are "
+                     "tracked, but the snapshot has no change id of it",
+                     disk->key);
+}
+
 static int
 describe(struct vsphere_job *job, struct source_disk *d, bool whole_map, struct err *err)
 {
     const struct vim_disk *disk = vsphere_disk(job, d->key);
     CLEANUP_JSON json_t *layout = NULL;
     json_t *map = json_null();
+
+    warn_without_change_id(job, disk);
 
     if (vim_disk_layout(job->vc.session, job->vm.datacenter, disk, &job->vc.trust,
                         job->spec->vsphere->connections, job->spec->deadlines.io_s,

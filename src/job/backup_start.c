@@ -78,6 +78,22 @@ is_stranded(const struct job_env *env, const struct cat_backup *open, const char
     return !live && strcmp(open->repository_id, repo_id) != 0;
 }
 
+/* Two credentials of one server find the same machine twice, as two VMs of ours. */
+static bool
+is_same_machine(struct job_env *env, const char *vm_id, const struct cat_vm *vm)
+{
+    struct cat_vm other = {0};
+    struct err ignored = ERR_INIT;
+    bool same = strcmp(vm_id, vm->id) == 0;
+
+    if (same || !vm->instance_uuid ||
+        cat_vm_get(env->catalog, vm_id, &other, &ignored) < 0)
+        return same;
+    same = other.instance_uuid && strcmp(other.instance_uuid, vm->instance_uuid) == 0;
+    cat_vm_done(&other);
+    return same;
+}
+
 static int
 check_not_running(struct job_env *env, const struct cat_vm *vm, const char *repo_id,
                   struct backup_refusal *refusal, struct err *err)
@@ -88,7 +104,7 @@ check_not_running(struct job_env *env, const struct cat_vm *vm, const char *repo
         return err->class;
     refusal->backup_id[0] = '\0';
     for (size_t i = 0; i < open.n; i++)
-        if (strcmp(open.v[i].vm_id, vm->id) == 0 &&
+        if (is_same_machine(env, open.v[i].vm_id, vm) &&
             !is_stranded(env, &open.v[i], repo_id))
             snprintf(refusal->backup_id, sizeof refusal->backup_id, "%s",
                      open.v[i].backup_id);

@@ -1,6 +1,7 @@
 #include "job/credentials.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -39,11 +40,15 @@ fingerprint_normalize(const char *text, char ret[FINGERPRINT_SIZE], struct err *
 }
 
 /* What a sealed password is bound to: in another row, or after somebody changed where it
- * is sent, it is worthless. */
+ * is sent or who is believed to be there, it is worthless. */
 static char *
 seal_context(const struct cat_credential *row)
 {
-    CLEANUP_FREE char *text = xasprintf("%s\n%s\n%s", row->name, row->url, row->username);
+    CLEANUP_FREE char *text = xasprintf("%s\n%s\n%s\n%s:%s", row->name, row->url,
+                                        row->username, row->tls_sha256 ? "sha256" : "ca",
+                                        row->tls_sha256   ? row->tls_sha256
+                                        : row->tls_ca_pem ? row->tls_ca_pem
+                                                          : "");
     char hash[TOKEN_HASH_SIZE];
 
     token_hash(text, hash);
@@ -109,11 +114,22 @@ store(struct job_env *env, const struct cat_credential *row, const char *actor,
     return 0;
 }
 
+static int
+seal_row(struct job_env *env, const struct cat_credential *row,
+         const struct secret *password, char **ret, struct err *err)
+{
+    CLEANUP_FREE char *context = seal_context(row);
+
+    if (!env->key)
+        return no_key(err, "store a password");
+    return seal_text(env->key, context, password, ret, err);
+}
+
 int
 credentials_add(struct job_env *env, const struct credential_request *req,
                 char ret_id[CAT_ID_SIZE], struct err *err)
 {
-    CLEANUP_FREE char *context = NULL, *sealed = NULL;
+    CLEANUP_FREE char *sealed = NULL;
     char sha256[FINGERPRINT_SIZE];
     struct cat_credential row;
 
@@ -126,10 +142,7 @@ credentials_add(struct job_env *env, const struct credential_request *req,
                                   .tls_ca_pem = req->ca_pem,
                                   .node_id = req->node_id ? req->node_id : DEFAULT_NODE,
                                   .created_us = time_utc_us()};
-    if (!env->key)
-        return no_key(err, "store a password");
-    context = seal_context(&row);
-    if (seal_text(env->key, context, req->password, &sealed, err) < 0)
+    if (seal_row(env, &row, req->password, &sealed, err) < 0)
         return err->class;
     row.sealed_password = sealed;
     return store(env, &row, req->actor, ret_id, err);
@@ -297,4 +310,108 @@ credentials_fingerprint(struct job_env *env, const char *node_id, const char *ur
         return err->class;
     q.login.url = xstrdup(url);
     return ask(node, &q, ret, err);
+}
+
+/* --- change --- */
+
+static pthread_mutex_t change_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int
+check_same_server(struct job_env *env, const char *node_id,
+                  const struct vsphere_login *old, const struct vsphere_login *new,
+                  struct err *err)
+{
+    CLEANUP_NODE_CLIENT struct node_client *node = NULL;
+    CLEANUP_VSPHERE_ANSWER struct vsphere_answer before = {0}, after = {0};
+    struct vsphere_question q = {
+        .kind = VSPHERE_TEST, .deadlines = env->deadlines, .login = *new};
+
+    if (nodes_connect(env, node_id, &node, err) < 0 || ask(node, &q, &after, err) < 0)
+        return err->class;
+    q.login = *old;
+    if (ask(node, &q, &before, err) < 0)
+        return err_prefix(err, "compare with the server as it was known");
+    if (before.server_uuid && *before.server_uuid && after.server_uuid &&
+        strcmp(before.server_uuid, after.server_uuid) == 0)
+        return 0;
+    return err_set(err, ERR_EXISTS, "credential_other_server",
+                   "%s is not the server that %s is: add another credential for it",
+                   new->url, old->url);
+}
+
+static int
+store_change(struct job_env *env, const struct cat_credential *row, const char *actor,
+             struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+
+    if (catalog_tx_begin(env->catalog, &tx, err) < 0 ||
+        cat_credential_change(env->catalog, row, err) < 0 ||
+        emit(env, "credential.changed", row->name, actor, err) < 0 ||
+        catalog_tx_commit(&tx, err) < 0)
+        return err->class;
+    bus_wake(env->bus);
+    return 0;
+}
+
+/* @req: the login as it shall be, its password NULL = the old one. */
+static int
+change_row(struct job_env *env, const struct cat_credential *old,
+           struct credential_request *req, bool is_complete, struct err *err)
+{
+    CLEANUP_VSPHERE_LOGIN struct vsphere_login login = {0};
+    CLEANUP_FREE char *sealed = NULL;
+    char sha256[FINGERPRINT_SIZE];
+    struct cat_credential row = *old;
+
+    if (check_request(req, sha256, err) < 0 ||
+        (!is_complete && credentials_login(env, old, &login, err) < 0))
+        return err->class;
+    if (!req->password)
+        req->password = login.password;
+    row.url = req->url;
+    row.username = req->username;
+    row.tls_sha256 = req->sha256 ? sha256 : NULL;
+    row.tls_ca_pem = req->ca_pem;
+    if (strcmp(old->url, req->url) != 0) {
+        /* Lent for the call. */
+        struct vsphere_login new = {.url = (char *)row.url,
+                                    .user = (char *)row.username,
+                                    .password = (struct secret *)req->password,
+                                    .ca_pem = (char *)row.tls_ca_pem,
+                                    .sha256 = (char *)row.tls_sha256};
+
+        if (check_same_server(env, old->node_id, &login, &new, err) < 0)
+            return err->class;
+    }
+    if (seal_row(env, &row, req->password, &sealed, err) < 0)
+        return err->class;
+    row.sealed_password = sealed;
+    return store_change(env, &row, req->actor, err);
+}
+
+int
+credentials_change(struct job_env *env, const struct credential_change *ch,
+                   struct err *err)
+{
+    bool trust = ch->sha256 || ch->ca_pem, complete;
+    struct credential_request req;
+    struct cat_credential old = {0};
+
+    LOCK_SCOPE(&change_lock);
+    if (cat_credential_get(env->catalog, ch->id, &old, err) < 0)
+        return err->class;
+    req = (struct credential_request){.name = old.name,
+                                      .url = ch->url ? ch->url : old.url,
+                                      .username =
+                                          ch->username ? ch->username : old.username,
+                                      .password = ch->password,
+                                      .sha256 = trust ? ch->sha256 : old.tls_sha256,
+                                      .ca_pem = trust ? ch->ca_pem : old.tls_ca_pem,
+                                      .actor = ch->actor};
+    complete =
+        trust && ch->password && ch->username && ch->url && strcmp(ch->url, old.url) == 0;
+    change_row(env, &old, &req, complete, err);
+    cat_credential_done(&old);
+    return err->class;
 }

@@ -22,12 +22,30 @@ struct credential_request {
     const char *actor;
 };
 
-/* The password is sealed before it is stored, bound to name, url and user.  Nobody logs
- * in.  ERR_EXISTS "credential_exists"; ERR_NOT_FOUND "node_not_found"; ERR_INVALID
+/* The password is sealed before it is stored, bound to name, url, user and trust.  Nobody
+ * logs in.  ERR_EXISTS "credential_exists"; ERR_NOT_FOUND "node_not_found"; ERR_INVALID
  * "invalid_url", "invalid_fingerprint", "invalid_field"; ERR_UNAVAILABLE
  * "no_sealing_key". */
 int credentials_add(struct job_env *env, const struct credential_request *req,
                     char ret_id[CAT_ID_SIZE], struct err *err);
+
+/* NULL = stays as it is; sha256 and ca_pem replace each other. */
+struct credential_change {
+    const char *id;
+    const char *url;
+    const char *username;
+    const struct secret *password;
+    const char *sha256, *ca_pem; /* at most one */
+    const char *actor;
+};
+
+/* Another url must lead to the same server: both are asked through the node.  What is
+ * kept is believed only while the old seal holds; without it all of the login must be
+ * given. ERR_EXISTS "credential_other_server"; ERR_NOT_FOUND; ERR_INVALID,
+ * "no_sealing_key" as credentials_add(); "unseal_failed"; with another url also what
+ * vsphere_ask() gives. */
+int credentials_change(struct job_env *env, const struct credential_change *change,
+                       struct err *err);
 
 /* ERR_EXISTS "credential_in_use" while a VM names it; ERR_NOT_FOUND. */
 int credentials_remove(struct job_env *env, const char *id, const char *actor,

@@ -26,17 +26,18 @@
 struct http_client {
     CURL *easy;
     CURLM *multi;
+    struct tls_seen seen; /* here, for the connections in @multi keep pointing to it */
 };
 
 /* One request under way. */
 struct exchange {
     const struct http_request *req;
     CURL *easy;
+    struct tls_seen *seen;
     struct buf body;
     uint64_t streamed, stream_max; /* 0 = no limit */
     struct err err;                /* why a callback ended the request */
     char *cookie;
-    struct tls_seen seen;
     char curl_msg[CURL_ERROR_SIZE];
 };
 
@@ -294,7 +295,7 @@ set_options(struct exchange *x, struct curl_slist *headers, struct err *err)
 #undef SET
     if (!ok)
         return err_set(err, ERR_INTERNAL, NULL, "libcurl refused an option");
-    return q->trust ? tls_trust_apply_seen(e, q->trust, &x->seen, err) : 0;
+    return q->trust ? tls_trust_apply_seen(e, q->trust, x->seen, err) : 0;
 }
 
 /* --- exchange --- */
@@ -314,7 +315,7 @@ map_result(const struct exchange *x, CURLcode code, struct err *err)
     curl_off_t sent_at = 0;
 
     if (code != CURLE_OK && x->req->trust &&
-        tls_trust_explain(code, x->curl_msg, x->req->trust, &x->seen, err) < 0)
+        tls_trust_explain(code, x->curl_msg, x->req->trust, x->seen, err) < 0)
         return err->class;
     switch (code) {
     case CURLE_OK:
@@ -392,7 +393,8 @@ http_do(struct http_client *c, const struct http_request *req, struct http_respo
         struct err *err)
 {
     size_t max = req->max_response ? req->max_response : MAX_RESPONSE;
-    struct exchange x = {.req = req, .easy = c->easy, .stream_max = req->max_response};
+    struct exchange x = {
+        .req = req, .easy = c->easy, .seen = &c->seen, .stream_max = req->max_response};
     struct curl_slist *headers = NULL;
     int r = check_request(req, err);
 

@@ -124,18 +124,28 @@ verify_seen(X509_STORE_CTX *ctx, void *arg)
     return 0;
 }
 
+/* A connection is kept for later requests, what a callback points to need not be: the
+ * server is verified once, and never asked for another certificate.  (TLS 1.3 has no
+ * renegotiation.) */
+static CURLcode
+install_ca(CURL *h, void *ssl_ctx, void *arg)
+{
+    SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RENEGOTIATION);
+    return CURLE_OK;
+}
+
 static CURLcode
 install_pin(CURL *h, void *ssl_ctx, void *trust)
 {
     SSL_CTX_set_cert_verify_callback(ssl_ctx, verify_pin, trust);
-    return CURLE_OK;
+    return install_ca(h, ssl_ctx, NULL);
 }
 
 static CURLcode
 install_seen(CURL *h, void *ssl_ctx, void *seen)
 {
     SSL_CTX_set_cert_verify_callback(ssl_ctx, verify_seen, seen);
-    return CURLE_OK;
+    return install_ca(h, ssl_ctx, NULL);
 }
 
 static bool
@@ -171,7 +181,8 @@ apply_ca(CURL *h, const char *ca_pem)
         .data = (void *)ca_pem, .len = strlen(ca_pem), .flags = CURL_BLOB_COPY};
 
     return curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
-           curl_easy_setopt(h, CURLOPT_CAINFO_BLOB, &blob) == CURLE_OK;
+           curl_easy_setopt(h, CURLOPT_CAINFO_BLOB, &blob) == CURLE_OK &&
+           curl_easy_setopt(h, CURLOPT_SSL_CTX_FUNCTION, install_ca) == CURLE_OK;
 }
 
 static bool

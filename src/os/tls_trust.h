@@ -2,7 +2,7 @@
  * one certificate.  Layer 1. Never the system's store.  With a CA the chain and the host
  * name are verified; with a pin the leaf's SHA-256 decides alone (the certificates that
  * vCenter and ESXi make for themselves rarely name the address they are reached at).
- * TLS 1.2 or newer. */
+ * TLS 1.2 or newer, without renegotiation: a server is verified once per connection. */
 #ifndef SENDENSE_OS_TLS_TRUST_H
 #define SENDENSE_OS_TLS_TRUST_H
 

@@ -49,15 +49,23 @@ guest_disk() {
     curl -sS -k -m 300 -f -G -o "$4" --data-urlencode "vm=$1" --data-urlencode "key=$2" --data-urlencode "snapshot=$3" "$sim_url/control/contents"
 }
 
-# I1 for a VM of the simulator: every byte of every disk, against the frozen one.
+# guest_writes VM MS: every MS milliseconds the guest writes one rising counter to all its disks; 0 ends it and prints the
+# last one.
+guest_writes() { control POST /guest "$(jq -n --arg v "$1" --argjson i "$2" '{vm: $v, interval_ms: $i, offset: 131072}')" | jq -r .counter; }
+counter_of() { od -A n -t u8 -j 131072 -N 8 "$1" | tr -d ' '; }
+
+# I1 for a VM of the simulator: every byte of every disk, against the frozen one.  Sets counters: those that were restored.
 check_guest() { # BACKUP VM KEY…
     local id=$1 name=$2 key
     shift 2
+    counters=()
     for key in "$@"; do
         rm -f "$work/out.raw" "$work/frozen.raw"
         guest_disk "$name" "$key" "$(snapshot_of "$id")" "$work/frozen.raw" || { problem "the simulator has no contents of disk $key"; continue; }
         restore "$id" "$key" "$work/out.raw" || { problem "restore of disk $key of $id failed"; continue; }
         cmp "$work/frozen.raw" "$work/out.raw" >/dev/null || problem "I1: disk $key of $id differs from what the guest had"
+        counters+=("$(counter_of "$work/out.raw")")
+        expect "counter of disk $key, restored and in the snapshot" "$(counter_of "$work/frozen.raw")" "${counters[-1]}"
     done
     rm -f "$work/out.raw" "$work/frozen.raw"
 }

@@ -149,7 +149,11 @@ func (vm *VM) devices(s *snapshot) []types.BaseVirtualDevice {
 		}
 	} else {
 		for i := range s.disks {
-			add(&s.disks[i].disk, s.disks[i].link, s.disks[i].changeID)
+			id := s.disks[i].changeID
+			if vm.world.settings.NoChangeIDs {
+				id = ""
+			}
+			add(&s.disks[i].disk, s.disks[i].link, id)
 		}
 	}
 	devices := fixedDevices(vm)

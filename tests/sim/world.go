@@ -45,6 +45,7 @@ type settings struct {
 	RevertKeepsCBT bool   `json:"revert_keeps_cbt"`
 	OverlapLoses   bool   `json:"overlap_loses_writes"`   // a diff to a snapshot that stood when the next was taken is empty
 	CBTNoSnapshots bool   `json:"cbt_needs_no_snapshots"` // as older servers: tracking is not turned on below snapshots
+	NoChangeIDs    bool   `json:"no_change_ids"`          // snapshots are told without, although tracking is on
 	DeltaFormat    string `json:"delta_format"`
 }
 

@@ -109,6 +109,7 @@ answer(const char *route, struct http_call *call, struct http_reply *reply,
     X(credential_add, "POST", "/credentials")                                            \
     X(credential_probe, "POST", "/credentials/probe")                                    \
     X(credential, "GET", "/credentials/{id}")                                            \
+    X(credential_set, "PATCH", "/credentials/{id}")                                      \
     X(credential_rm, "DELETE", "/credentials/{id}")                                      \
     X(credential_test, "POST", "/credentials/{id}/test")                                 \
     X(discover, "POST", "/vms/discover")                                                 \
@@ -146,7 +147,7 @@ ROUTES(HANDLER)
     {.method = method_,                                                                  \
      .pattern = "/api/v1" path,                                                          \
      .scope = sizeof(path) == sizeof("/version") ? NULL : "any",                         \
-     .body = sizeof(method_) == sizeof("POST") ? HTTP_BODY_JSON : HTTP_BODY_NONE,        \
+     .body = (method_)[0] == 'P' ? HTTP_BODY_JSON : HTTP_BODY_NONE,                      \
      .handle = on_##name},
 
 static const struct http_route routes[] = {ROUTES(ROUTE){0}};

@@ -129,6 +129,39 @@ test_add(void **state)
 }
 
 static void
+test_set(void **state)
+{
+    const struct canned set[] = {{"GET /credentials", 0, CREDENTIALS},
+                                 {"PATCH /credentials/{id}", 0, CREDENTIAL},
+                                 {0}};
+    const struct canned other[] = {{"GET /credentials", 0, CREDENTIALS},
+                                   {"PATCH /credentials/{id}", ERR_EXISTS,
+                                    "another server", "credential_other_server"},
+                                   {0}};
+    CLEANUP_FREE char *password = write_file("pw", "<&\"'\n", 0600);
+    CLEANUP_FREE char *ca = write_file("ca", "-----BEGIN CERTIFICATE-----\n", 0644);
+    CLEANUP_FREE char *renew =
+        xasprintf("credential set vc1 --password-file %s", password);
+    CLEANUP_FREE char *all =
+        xasprintf("credential set 3 --host vc2 --user v --ca-file %s", ca);
+    CLEANUP_FREE char *both = xasprintf("%s --fingerprint aa", all);
+
+    (void)state;
+    expect(run_cli(set, renew), 0, "vc1", "");
+    asked("PATCH /credentials/{id} id=3 {\"password\":\"<&\\\"'\"}");
+    expect(run_cli(set, "credential set vc1 --fingerprint aa"), 0, "vc1", "");
+    asked("PATCH /credentials/{id} id=3 {\"sha256\":\"aa\"}");
+    expect(run_cli(set, all), 0, "vc1", "");
+    asked("{\"host\":\"vc2\",\"username\":\"v\",\"ca_pem\":\"-----BEGIN");
+    expect(run_cli(other, "credential set vc1 --host vc3"), 5, NULL,
+           "credential_other_server");
+    expect(run_cli(NULL, both), 2, NULL, "--ca-file");
+    expect(run_cli(NULL, "credential set vc1"), 2, NULL, "say what changes");
+    unlink(password);
+    unlink(ca);
+}
+
+static void
 test_use(void **state)
 {
     const struct canned ls[] = {{"GET /credentials", 0, CREDENTIALS}, {0}};
@@ -251,6 +284,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_add, fake_hub_start, fake_hub_stop),
+        cmocka_unit_test_setup_teardown(test_set, fake_hub_start, fake_hub_stop),
         cmocka_unit_test_setup_teardown(test_use, fake_hub_start, fake_hub_stop),
         cmocka_unit_test_setup_teardown(test_discover, fake_hub_start, fake_hub_stop),
         cmocka_unit_test_setup_teardown(test_show, fake_hub_start, fake_hub_stop),

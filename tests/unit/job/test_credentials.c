@@ -159,6 +159,106 @@ test_bound(void **state)
     T_ERR(ERR_UNAVAILABLE, "unseal_failed", credentials_test(&rig->env, two, &a, &err));
 }
 
+/* Nor may he choose another certificate to believe. */
+static void
+test_trust_bound(void **state)
+{
+    struct vsphere_rig *rig = *state;
+    CLEANUP_VSPHERE_ANSWER struct vsphere_answer a = {0};
+    CLEANUP_SECRET struct secret *p = secret_new("x", 1);
+    struct credential_request by_ca = {.name = "ca",
+                                       .url = "https://vc.example",
+                                       .username = "u",
+                                       .password = p,
+                                       .ca_pem = PEM,
+                                       .actor = "admin"};
+    char one[CAT_ID_SIZE], two[CAT_ID_SIZE];
+
+    T_OK(add(rig, "one", "x", one, &err));
+    T_OK(credentials_add(&rig->env, &by_ca, two, &err));
+    T_OK(credentials_test(&rig->env, one, &a, &err));
+    vsphere_answer_done(&a);
+    T_OK(credentials_test(&rig->env, two, &a, &err));
+    run_sql(rig, "UPDATE vmware_credentials SET tls_sha256 = replace(tls_sha256, 'aa', "
+                 "'ab') WHERE id = '1'");
+    run_sql(rig, "UPDATE vmware_credentials SET tls_ca_pem = replace(tls_ca_pem, 'MII', "
+                 "'MIJ') WHERE id = '2'");
+    T_ERR(ERR_UNAVAILABLE, "unseal_failed", credentials_test(&rig->env, one, &a, &err));
+    T_ERR(ERR_UNAVAILABLE, "unseal_failed", credentials_test(&rig->env, two, &a, &err));
+    run_sql(rig, "UPDATE vmware_credentials SET tls_sha256 = NULL, tls_ca_pem = '" SHA
+                 "' WHERE id = '1'");
+    T_ERR(ERR_UNAVAILABLE, "unseal_failed", credentials_test(&rig->env, one, &a, &err));
+}
+
+#define CHANGE(...)                                                                      \
+    credentials_change(                                                                  \
+        &rig->env,                                                                       \
+        &(struct credential_change){.id = "1", .actor = "admin", __VA_ARGS__}, &err)
+
+static void
+test_change(void **state)
+{
+    struct vsphere_rig *rig = *state;
+    CLEANUP_VSPHERE_ANSWER struct vsphere_answer a = {0};
+    CLEANUP_SECRET struct secret *p = secret_new("new", 3);
+    CLEANUP_SECRET struct secret *empty = secret_new("", 0);
+    struct cat_credential row;
+    char id[CAT_ID_SIZE];
+
+    T_ERR(ERR_NOT_FOUND, "credential_not_found", CHANGE(.password = p));
+    T_OK(add(rig, "one", "old", id, &err));
+    T_OK(CHANGE(.username = "other"));
+    T_OK(credentials_test(&rig->env, id, &a, &err));
+    assert_string_equal(rig->password, "old");
+    assert_string_equal(rig->user, "other");
+    vsphere_answer_done(&a);
+    T_OK(CHANGE(.password = empty));
+    T_OK(CHANGE(.ca_pem = PEM));
+    T_OK(credentials_test(&rig->env, id, &a, &err));
+    assert_string_equal(rig->password, "");
+    vsphere_answer_done(&a);
+    T_OK(cat_credential_get(rig->env.catalog, id, &row, &err));
+    assert_string_equal(row.tls_ca_pem, PEM);
+    assert_null(row.tls_sha256);
+    cat_credential_done(&row);
+    T_ERR(ERR_INVALID, "invalid_field", CHANGE(.ca_pem = PEM, .sha256 = SHA));
+    T_ERR(ERR_INVALID, "invalid_fingerprint", CHANGE(.sha256 = "aa"));
+    T_ERR(ERR_INVALID, "invalid_field", CHANGE(.username = ""));
+    T_ERR(ERR_INVALID, "invalid_url", CHANGE(.url = "http://x"));
+}
+
+/* The address may change, the server may not. */
+static void
+test_change_of_host(void **state)
+{
+    struct vsphere_rig *rig = *state;
+    CLEANUP_VSPHERE_ANSWER struct vsphere_answer a = {0};
+    CLEANUP_SECRET struct secret *p = secret_new("new", 3);
+    char id[CAT_ID_SIZE];
+
+    T_OK(add(rig, "one", "old", id, &err));
+    T_ERR(ERR_EXISTS, "credential_other_server", CHANGE(.url = "https://stranger"));
+    T_OK(CHANGE(.url = "https://again.example"));
+    assert_string_equal(rig->url, "https://vc.example:8443"); /* asked last */
+    T_OK(credentials_test(&rig->env, id, &a, &err));
+    assert_string_equal(rig->url, "https://again.example");
+    assert_string_equal(rig->password, "old");
+    vsphere_answer_done(&a);
+    rig->refuse = "vcenter_login";
+    T_ERR(ERR_IO, "vcenter_login", CHANGE(.url = "https://third.example"));
+    T_OK(CHANGE(.sha256 = SHA)); /* asks nobody */
+    rig->refuse = NULL;
+    /* What somebody wrote into the catalog is not sealed anew by chance. */
+    run_sql(rig, "UPDATE vmware_credentials SET username = 'eve'");
+    T_ERR(ERR_UNAVAILABLE, "unseal_failed", CHANGE(.sha256 = SHA));
+    T_ERR(ERR_UNAVAILABLE, "unseal_failed", CHANGE(.password = p));
+    T_OK(CHANGE(.password = p, .sha256 = SHA, .username = "u",
+                .url = "https://again.example"));
+    T_OK(credentials_test(&rig->env, id, &a, &err));
+    assert_string_equal(rig->password, "new");
+    assert_string_equal(rig->user, "u");
+}
+
 static void
 test_words_of_the_server(void **state)
 {
@@ -224,6 +324,9 @@ main(void)
         CASE(test_passwords),
         CASE(test_refused),
         CASE(test_bound),
+        CASE(test_trust_bound),
+        CASE(test_change),
+        CASE(test_change_of_host),
         CASE(test_words_of_the_server),
         CASE(test_leases),
     };

@@ -82,11 +82,12 @@ answer(struct vsphere_rig *rig, const struct vsphere_question *q,
 {
     const struct fake_vm *one = q->kind == VSPHERE_VM ? find(rig, q) : NULL;
 
-    *a = (struct vsphere_answer){.ok = true,
-                                 .kind = q->kind,
-                                 .full_name = xstrdup("fake vCenter"),
-                                 .api_version = xstrdup("8.0"),
-                                 .server_uuid = xstrdup("u")};
+    *a = (struct vsphere_answer){
+        .ok = true,
+        .kind = q->kind,
+        .full_name = xstrdup("fake vCenter"),
+        .api_version = xstrdup("8.0"),
+        .server_uuid = xstrdup(strstr(q->login.url, "stranger") ? "s" : "u")};
     if (rig->refuse) {
         refuse(a, rig->refuse);
     } else if (q->kind == VSPHERE_FINGERPRINT) {

@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "base/timeutil.h"
+#include "os/http_client.h"
 #include "os/tls_trust.h"
 #include "tls_rig.h"
 
@@ -255,6 +256,57 @@ test_old_version(void **state)
     tls_rig_stop(&old);
 }
 
+/* --- kept connections --- */
+
+/* In a frame of its own: what a kept connection must not point to. */
+static void
+ask_kept(struct http_client *c, const char *url, const struct tls_trust *t)
+{
+    struct http_request q = {
+        .method = "GET", .url = url, .trust = t, .timeout_ms = 10000};
+    struct http_response r = {0};
+    struct err err = ERR_INIT;
+
+    if (http_do(c, &q, &r, &err) < 0)
+        fail_msg("%s: %s", err.code, err.msg);
+    assert_int_equal(r.status, 200);
+    http_response_done(&r);
+}
+
+static void
+renegotiation(const struct tls_trust *t, struct tls_rig *rig)
+{
+    char *url = xasprintf("https://localhost:%u/", rig->port);
+    struct http_client *c;
+    struct err err = ERR_INIT;
+
+    assert_int_equal(http_client_new(&c, &err), 0);
+    ask_kept(c, url, t);
+    ask_kept(c, url, t);
+    /* A server that insists loses the connection, and nobody the request. */
+    ask_kept(c, url, t);
+    http_client_free(c);
+    free(url);
+}
+
+static void
+test_renegotiation(void **state)
+{
+    struct tls_rig rig;
+    struct tls_trust pin, ca;
+
+    tls_rig_start(&rig, "localhost", TLS1_2_VERSION);
+    rig.renegotiate = true;
+    pin = pin_of(&rig);
+    ca = (struct tls_trust){.ca_pem = rig.pem};
+    renegotiation(&pin, &rig);
+    assert_int_equal(atomic_load(&rig.handshakes), 2);
+    renegotiation(&ca, &rig);
+    assert_int_equal(atomic_load(&rig.handshakes), 4);
+    assert_int_equal(tls_rig_renegotiated(&rig), 0);
+    tls_rig_stop(&rig);
+}
+
 /* --- probe --- */
 
 static void
@@ -333,7 +385,7 @@ main(void)
         cmocka_unit_test(test_check),        cmocka_unit_test(test_pin),
         cmocka_unit_test(test_wrong_pin),    cmocka_unit_test(test_ca),
         cmocka_unit_test(test_old_version),  cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_probe_fails),
+        cmocka_unit_test(test_probe_fails),  cmocka_unit_test(test_renegotiation),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

@@ -73,6 +73,10 @@ serve(struct tls_rig *r, int fd)
         while (SSL_read(ssl, buf, sizeof(buf)) > 0) {
             if (!counted)
                 atomic_fetch_add(&r->requests, 1);
+            /* A HelloRequest goes out before the answer to the second request. */
+            if (counted && r->renegotiate &&
+                (SSL_renegotiate(ssl) != 1 || SSL_do_handshake(ssl) != 1))
+                break;
             counted = true;
             if (SSL_write(ssl, answer, sizeof(answer) - 1) <= 0)
                 break;
@@ -137,6 +141,12 @@ tls_rig_start(struct tls_rig *r, const char *name, int max_version)
     r->port = ntohs(a.sin_port);
     r->stop_fd = eventfd(0, EFD_CLOEXEC);
     assert_int_equal(pthread_create(&r->thread, NULL, server_main, r), 0);
+}
+
+unsigned
+tls_rig_renegotiated(const struct tls_rig *r)
+{
+    return (unsigned)SSL_CTX_sess_accept_good(r->ctx) - atomic_load(&r->handshakes);
 }
 
 void

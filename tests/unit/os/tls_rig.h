@@ -13,9 +13,10 @@ struct tls_rig {
     char *pem; /* its self-signed certificate */
     uint8_t sha256[32];
     unsigned port;
-    atomic_uint handshakes; /* completed */
-    atomic_uint requests;   /* connections that sent application data */
-    atomic_uint failures;   /* handshakes that failed */
+    atomic_uint handshakes;  /* completed */
+    atomic_uint requests;    /* connections that sent application data */
+    atomic_uint failures;    /* handshakes that failed */
+    atomic_bool renegotiate; /* asks for it while it answers a second request */
     int listen_fd, stop_fd;
     SSL_CTX *ctx;
     pthread_t thread;
@@ -25,6 +26,8 @@ struct tls_rig {
  * any.
  */
 void tls_rig_start(struct tls_rig *r, const char *name, int max_version);
+/* Handshakes completed on connections that had had one. */
+unsigned tls_rig_renegotiated(const struct tls_rig *r);
 void tls_rig_stop(struct tls_rig *r);
 
 #endif
