@@ -5,7 +5,6 @@
 #include <strings.h>
 
 #include "base/text.h"
-#include "base/version.h"
 #include "exchange.h"
 
 #define CONNECT_TIMEOUT_MS 10000L
@@ -249,7 +248,6 @@ int
 fetch_handle_init(struct fetch_handle *h, const struct fetch_options *opt,
                   struct err *err)
 {
-    char agent[64];
     bool ok = true;
     CURL *e;
     int r;
@@ -260,7 +258,6 @@ fetch_handle_init(struct fetch_handle *h, const struct fetch_options *opt,
     r = tls_trust_apply_seen(e, opt->trust, &h->seen, err);
     if (r < 0)
         return r;
-    snprintf(agent, sizeof(agent), "sendense/%.32s", version_string);
 #define SET(option, value) ok = ok && curl_easy_setopt(e, option, value) == CURLE_OK
     SET(CURLOPT_PROTOCOLS_STR, "https");
     SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
@@ -268,7 +265,7 @@ fetch_handle_init(struct fetch_handle *h, const struct fetch_options *opt,
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_USERAGENT, agent);
+    SET(CURLOPT_USERAGENT, "sendense/" SENDENSE_PLUGIN_VERSION);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_BUFFERSIZE, 256L * 1024);
