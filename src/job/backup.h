@@ -17,6 +17,7 @@
 #include "model/naming.h"
 
 #define BACKUP_PREPARE_TIMEOUT_S 30u
+#define BACKUP_REFRESH_TIMEOUT_S 25u /* of it: the source told what there is */
 
 struct backup_request {
     const char *vm_name; /* this or vm_id; NULL = not given */
@@ -36,13 +37,13 @@ struct backup_refusal {
 };
 
 /* Checks what can be checked without side effects, makes the job, and waits until its
- * exports are up (or BACKUP_PREPARE_TIMEOUT_S; the job goes on).  ERR_NOT_FOUND
- * "vm_not_found", "repository_not_found"; ERR_EXISTS "vm_ambiguous", "backup_running";
- * ERR_INVALID "vm_without_disks", "vm_is_template", "vm_without_credential",
- * "incremental_impossible"; ERR_IO
- * "source_unreachable", and those of vsphere_ask(); ERR_UNAVAILABLE
- * "node_unreachable", "repository_unavailable"; ERR_NO_SPACE "repo_full"; a job that
- * failed while it was prepared: its own error, with refusal->backup_id set. */
+ * exports are up (or BACKUP_PREPARE_TIMEOUT_S after the call; the job goes on).
+ * ERR_NOT_FOUND "vm_not_found", "repository_not_found"; ERR_EXISTS "vm_ambiguous",
+ * "backup_running"; ERR_INVALID "vm_without_disks", "vm_is_template",
+ * "vm_without_credential", "incremental_impossible"; ERR_IO "source_unreachable", and
+ * those of vsphere_ask();
+ * ERR_UNAVAILABLE "node_unreachable", "repository_unavailable"; ERR_NO_SPACE "repo_full";
+ * a job that failed while it was prepared: its own error, with refusal->backup_id set. */
 int backup_start(struct job_env *env, const struct backup_request *req,
                  char ret_backup_id[NAMING_BACKUP_ID_SIZE],
                  struct backup_refusal *refusal, struct err *err);

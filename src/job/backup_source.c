@@ -76,8 +76,10 @@ ask_vsphere(struct job_env *env, struct backup_source *s, uint64_t *ret_allocate
             "VM '%.300s' came with a repository and no credential is known for "
             "it: find it again with `sendense vm discover`",
             s->vm.name);
-    if (vsphere_door_open(env, s->vm.credential_id, &door, err) < 0 ||
-        discover_refresh(&door, &s->vm, &a, err) < 0 ||
+    if (vsphere_door_open(env, s->vm.credential_id, &door, err) < 0)
+        return err->class;
+    door.limit_s = BACKUP_REFRESH_TIMEOUT_S;
+    if (discover_refresh(&door, &s->vm, &a, err) < 0 ||
         check_state(&s->vm, &a.vms[0], err) < 0 ||
         cat_vm_get(env->catalog, s->vm.id, &fresh, err) < 0)
         return err->class;

@@ -399,13 +399,13 @@ start_thread(struct plan *p, struct live_job *live, struct node_client **node,
 /* The answer waits for the exports; a job that failed on the way there is told as its
  * error. */
 static int
-wait_prepared(struct job_env *env, struct live_job *live, const char *backup_id,
-              struct backup_refusal *refusal, struct err *err)
+wait_prepared(struct job_env *env, struct live_job *live, uint64_t began_ns,
+              const char *backup_id, struct backup_refusal *refusal, struct err *err)
 {
     struct cat_backup row = {0};
     int class;
 
-    live_wait_prepared(live, time_mono_ns() + BACKUP_PREPARE_TIMEOUT_S * NS_PER_S);
+    live_wait_prepared(live, began_ns + BACKUP_PREPARE_TIMEOUT_S * NS_PER_S);
     if (cat_backup_get(env->catalog, backup_id, &row, err) < 0)
         return err->class;
     if (!row.error_code || strcmp(row.state, "failed") != 0) {
@@ -462,6 +462,7 @@ backup_start(struct job_env *env, const struct backup_request *req,
     struct cat_vm vm = {0};
     struct backup_source source = {0};
     struct plan p = {.env = env, .req = req, .vm = &source.vm, .source = &source};
+    uint64_t began_ns = time_mono_ns();
     int r = find_vm(env, req, &vm, refusal, err);
 
     if (r >= 0)
@@ -473,7 +474,7 @@ backup_start(struct job_env *env, const struct backup_request *req,
     if (r >= 0)
         r = start_locked(&p, &node, &live, ret_backup_id, refusal, err);
     if (r >= 0)
-        r = wait_prepared(env, live, ret_backup_id, refusal, err);
+        r = wait_prepared(env, live, began_ns, ret_backup_id, refusal, err);
     plan_done(&p);
     backup_source_done(&source);
     cat_vm_done(&vm);

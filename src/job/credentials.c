@@ -259,18 +259,30 @@ refusal(const struct vsphere_answer *a, const char *url, struct err *err)
 }
 
 static int
-ask(struct node_client *node, const struct vsphere_question *q,
+ask(struct node_client *node, const struct vsphere_question *q, unsigned limit_s,
     struct vsphere_answer *ret, struct err *err)
 {
     CLEANUP_VSPHERE_ANSWER struct vsphere_answer a = {0};
 
-    if (node_client_vsphere(node, q, &a, err) < 0)
+    if (node_client_vsphere(node, q, limit_s, &a, err) < 0)
         return err->class;
     if (!a.ok)
         return refusal(&a, q->login.url, err);
     *ret = a;
     a = (struct vsphere_answer){0};
     return 0;
+}
+
+/* A connection and one call fit into @limit_s, so that the server's own words come. */
+static void
+shorten(struct spec_deadlines *d, unsigned limit_s)
+{
+    unsigned connect_s = limit_s / 5 ? limit_s / 5 : 1;
+
+    if (d->connect_s > connect_s)
+        d->connect_s = connect_s;
+    if (d->io_s > limit_s - connect_s)
+        d->io_s = limit_s > connect_s ? limit_s - connect_s : 1;
 }
 
 int
@@ -282,7 +294,9 @@ vsphere_ask(struct vsphere_door *d, struct vsphere_question *q,
     /* Lent for the call: both stay their owners'. */
     full.login = d->login;
     full.deadlines = d->env->deadlines;
-    return ask(d->node, &full, ret, err);
+    if (d->limit_s)
+        shorten(&full.deadlines, d->limit_s);
+    return ask(d->node, &full, d->limit_s, ret, err);
 }
 
 int
@@ -309,7 +323,7 @@ credentials_fingerprint(struct job_env *env, const char *node_id, const char *ur
         nodes_connect(env, node_id ? node_id : DEFAULT_NODE, &node, err) < 0)
         return err->class;
     q.login.url = xstrdup(url);
-    return ask(node, &q, ret, err);
+    return ask(node, &q, 0, ret, err);
 }
 
 /* --- change --- */
@@ -326,10 +340,10 @@ check_same_server(struct job_env *env, const char *node_id,
     struct vsphere_question q = {
         .kind = VSPHERE_TEST, .deadlines = env->deadlines, .login = *new};
 
-    if (nodes_connect(env, node_id, &node, err) < 0 || ask(node, &q, &after, err) < 0)
+    if (nodes_connect(env, node_id, &node, err) < 0 || ask(node, &q, 0, &after, err) < 0)
         return err->class;
     q.login = *old;
-    if (ask(node, &q, &before, err) < 0)
+    if (ask(node, &q, 0, &before, err) < 0)
         return err_prefix(err, "compare with the server as it was known");
     if (before.server_uuid && *before.server_uuid && after.server_uuid &&
         strcmp(before.server_uuid, after.server_uuid) == 0)

@@ -64,6 +64,7 @@ struct vsphere_door {
     struct cat_credential row;
     struct vsphere_login login;
     struct node_client *node;
+    unsigned limit_s; /* no answer takes longer: "vcenter_timeout"; 0 = the deadlines */
 };
 #define CLEANUP_VSPHERE_DOOR CLEANUP(vsphere_door_done)
 int vsphere_door_open(struct job_env *env, const char *credential_id,

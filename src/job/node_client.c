@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/timeutil.h"
 #include "os/http_client.h"
 
 /* The node ends a client within 10 s; a delete may have to wait for that. */
@@ -123,16 +124,24 @@ node_client_probe(struct node_client *c, const struct probe_request *req,
 
 int
 node_client_vsphere(struct node_client *c, const struct vsphere_question *q,
-                    struct vsphere_answer *ret, struct err *err)
+                    unsigned limit_s, struct vsphere_answer *ret, struct err *err)
 {
     CLEANUP_JSON json_t *body = vsphere_question_encode(q);
     CLEANUP_JSON json_t *j = NULL;
     unsigned s = QUESTION_CALLS * (q->deadlines.connect_s + q->deadlines.io_s);
     unsigned timeout_ms =
         ((s < QUESTION_MAX_S ? s : QUESTION_MAX_S) + QUESTION_MARGIN_S) * 1000u;
+    uint64_t began_ns = time_mono_ns();
 
-    if (call(c, "POST", "/vsphere", timeout_ms, 0, body, &j, err) < 0)
+    if (limit_s && limit_s * 1000u < timeout_ms)
+        timeout_ms = limit_s * 1000u;
+    if (call(c, "POST", "/vsphere", timeout_ms, 0, body, &j, err) < 0) {
+        if (limit_s && time_mono_ns() - began_ns >= timeout_ms * NS_PER_MS)
+            return err_set(err, ERR_UNAVAILABLE, "vcenter_timeout",
+                           "%s: no answer within %u s, asked through node '%s'",
+                           q->login.url, limit_s, c->name);
         return err->class;
+    }
     return vsphere_answer_decode(j, ret, err) < 0 ? broken(c, err) : 0;
 }
 

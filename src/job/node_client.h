@@ -34,7 +34,7 @@ int node_client_events(struct node_client *c, const char *job_id, uint64_t after
                        struct err *err);
 /* An answer that the server refused is 0 too: see ret->ok. */
 int node_client_vsphere(struct node_client *c, const struct vsphere_question *q,
-                        struct vsphere_answer *ret, struct err *err);
+                        unsigned limit_s, struct vsphere_answer *ret, struct err *err);
 int node_client_leases(struct node_client *c, struct leases *ret, struct err *err);
 /* The lease of the job ends @lease_s from now.  ERR_NOT_FOUND "lease_not_found";
  * ERR_EXISTS "lease_ended": its snapshot is being removed. */

@@ -76,7 +76,14 @@ func serve(listen, specFile string, plain bool, caOut string) error {
 	if err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
-	model.Service.Listen = &url.URL{Host: listen, User: url.UserPassword(spec.User, spec.Password)}
+	standIn, err := emptyPassword(spec.Password)
+	if err != nil {
+		return err
+	}
+	if plain && standIn != "" {
+		return fmt.Errorf("govmomi's own simulator takes no empty password")
+	}
+	model.Service.Listen = &url.URL{Host: listen, User: url.UserPassword(spec.User, spec.Password+standIn)}
 	model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	var simulated *world
 	if !plain {
@@ -86,7 +93,7 @@ func serve(listen, specFile string, plain bool, caOut string) error {
 	}
 	server := model.Service.NewServer()
 	if simulated != nil {
-		server.Config.Handler = newFront(simulated, server.Config.Handler)
+		server.Config.Handler = newFront(simulated, server.Config.Handler, standIn)
 	}
 	server.Config.ErrorLog = log.Default()
 

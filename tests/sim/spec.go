@@ -130,8 +130,8 @@ func defaultTrue(value **bool) {
 func boolPtr(value bool) *bool { return &value }
 
 func (s *spec) complete() error {
-	if s.User == "" || s.Password == "" {
-		return fmt.Errorf("user and password are needed")
+	if s.User == "" {
+		return fmt.Errorf("a user is needed")
 	}
 	if s.AreaLimit == 0 {
 		s.AreaLimit = 2000
