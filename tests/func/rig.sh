@@ -151,12 +151,12 @@ revive() {
     done
 }
 
-# start_sim SPEC: a simulated vCenter; sets sim_url and sim_sha256, its certificate is in SPEC.pem.  Each start is another one.
+# start_sim SPEC [OPTION…]: a simulated vCenter; sets sim_url and sim_sha256, its certificate is in SPEC.pem.  Each start is another one.
 start_sim() {
     local line='' fifo=$work/sim.fifo
     rm -f "$fifo"
     mkfifo "$fifo"
-    "$BUILD_DIR/sendense-sim" --spec "$1" --ca-out "$1.pem" >"$fifo" 2>>"$work/sim.log" &
+    "$BUILD_DIR/sendense-sim" --spec "$1" --ca-out "$1.pem" "${@:2}" >"$fifo" 2>>"$work/sim.log" &
     source_pids+=($!)
     read -r -t 30 line <"$fifo" || :
     sim_url=$(jq -r .url <<<"$line")
