@@ -38,7 +38,7 @@ struct job_env {
     uint32_t audit_samples;
     uint32_t disks_per_host; /* of an ESXi host, read at a time; 0 = unlimited */
     uint32_t lease_s;        /* of snapshots: how long one outlives a hub that is gone */
-    bool remote_exports; /* disks may be opened on addresses that are not loopback */
+    bool remote_exports;     /* disks may be opened on addresses that are not loopback */
     uint64_t export_ttl_max_s;
 };
 
