@@ -6,7 +6,7 @@ _sendense() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --output | -o | --url | --token-file | --disk | --node | --vm-id | --host | --user | --password-file | --fingerprint | --ca-file | --quiesce | --type | --repo | --rate | --timeout | --vm | --status | --to | --to | --format | --scope | --expires-in | --after | --ttl | --listen | --psk-file) ((i++)) ;;
+        --output | -o | --url | --token-file | --disk | --node | --vm-id | --host | --user | --password-file | --fingerprint | --ca-file | --quiesce | --type | --repo | --rate | --timeout | --vm | --status | --to | --format | --scope | --expires-in | --after | --ttl | --listen | --psk-file) ((i++)) ;;
         -*) ;;
         *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
         esac
@@ -71,10 +71,6 @@ _sendense() {
         ;;
     --status)
         mapfile -t COMPREPLY < <(compgen -W 'pending running completed failed cancelled' -- "$cur")
-        return
-        ;;
-    --to)
-        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
     --to)

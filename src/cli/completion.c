@@ -81,6 +81,16 @@ put_option_words(struct buf *b, const struct cli_cmd *c, struct err *err)
     }
 }
 
+/* Two options named alike complete alike: the first speaks for both. */
+static bool
+is_named_before(int id)
+{
+    for (int i = 0; i < id; i++)
+        if (strcmp(cli_options[i].name, cli_options[id].name) == 0)
+            return true;
+    return false;
+}
+
 /* One case of `case $prev in` per option with a value; bash and zsh (bashcompinit-free)
  * share it. */
 static void
@@ -89,8 +99,7 @@ put_value_cases(struct buf *b, struct err *err)
     for (int id = 0; id < OPT_END; id++) {
         const struct cli_opt *o = &cli_options[id];
 
-        /* Two options named alike complete alike. */
-        if (!o->arg || id == OPT_DISK_KEY)
+        if (!o->arg || is_named_before(id))
             continue;
         buf_printf(b, err, "    --%s", o->name);
         if (o->letter)
@@ -115,7 +124,7 @@ put_takes_value(struct buf *b, const char *sep, struct err *err)
     for (int id = 0; id < OPT_END; id++) {
         const struct cli_opt *o = &cli_options[id];
 
-        if (!o->arg || id == OPT_DISK_KEY)
+        if (!o->arg || is_named_before(id))
             continue;
         buf_printf(b, err, "%s--%s", between, o->name);
         between = sep;

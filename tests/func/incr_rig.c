@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "base/timeutil.h"
 #include "catalog/catalog.h"
-#include "incr_rig.h"
+#include "incr_rig_priv.h"
 #include "job/joblog.h"
 #include "job/manifest_in.h"
 #include "job/point_files.h"
@@ -29,10 +29,9 @@
 #include "store/layer.h"
 
 #define BLOCK ((uint64_t)MANIFEST_BLOCK_SIZE)
-#define STEP_S 120
 
-static void
-check(int r, const struct err *err)
+void
+incr_check(int r, const struct err *err)
 {
     if (r < 0)
         fail_msg("%s (%s)", err->msg, err->code);
@@ -78,12 +77,12 @@ incr_init(struct incr *w)
     uuid_make(w->vm_uuid);
     uuid_make(w->env.hub_uuid);
     rig_path(&w->rig, "repo", path);
-    check(repo_create(path, &w->repo, &err), &err);
-    check(repo_lock(w->repo, w->env.hub_uuid, 0, &err), &err);
+    incr_check(repo_create(path, &w->repo, &err), &err);
+    incr_check(repo_lock(w->repo, w->env.hub_uuid, 0, &err), &err);
     rig_path(&w->rig, "catalog.db", catalog);
-    check(catalog_open(catalog, true, &w->env.catalog, &err), &err);
+    incr_check(catalog_open(catalog, true, &w->env.catalog, &err), &err);
     rig_path(&w->rig, "jobs", path);
-    check(fs_mkdirs(path, 0700, &err), &err);
+    incr_check(fs_mkdirs(path, 0700, &err), &err);
     w->env.live = live_set_new();
     w->env.run_dir = xstrdup(w->rig.dir);
     w->env.data_dir = xstrdup(w->rig.dir);
@@ -91,7 +90,7 @@ incr_init(struct incr *w)
     w->env.deadlines = (struct spec_deadlines){.connect_s = 20, .io_s = 60};
     assert_non_null(w->env.worker_path);
     api_init(&w->api, &w->env);
-    check(http_server_start(&o, &w->server, &err), &err);
+    incr_check(http_server_start(&o, &w->server, &err), &err);
     w->url = xasprintf("http://%s", http_server_address(w->server));
 }
 
@@ -113,84 +112,6 @@ incr_done(struct incr *w)
     free(w->env.worker_path);
     rig_done(&w->rig);
     pthread_mutex_destroy(&w->lock);
-}
-
-/* --- the guest --- */
-
-static void
-raw_path(const struct incr *w, const struct incr_disk *d, char out[RIG_TEXT])
-{
-    char name[32];
-
-    snprintf(name, sizeof(name), "%u.raw", d->key);
-    rig_path(&w->rig, name, out);
-}
-
-static void
-copy_path(const struct incr *w, uint32_t key, uint32_t seq, char out[RIG_TEXT])
-{
-    char name[48];
-
-    snprintf(name, sizeof(name), "copy-%u-%u", key, seq);
-    rig_path(&w->rig, name, out);
-}
-
-void
-incr_grow(struct incr *w, struct incr_disk *d, uint64_t size)
-{
-    char path[RIG_TEXT];
-    uint64_t blocks = manifest_blocks(size);
-
-    raw_path(w, d, path);
-    assert_int_equal(truncate(path, (off_t)size), 0);
-    d->dirty = xreallocarray(d->dirty, blocks, sizeof(*d->dirty));
-    for (uint64_t b = d->blocks; b < blocks; b++)
-        d->dirty[b] = false;
-    d->blocks = blocks;
-    d->size = size;
-}
-
-struct incr_disk *
-incr_add_disk(struct incr *w, uint32_t key, uint64_t size)
-{
-    struct incr_disk *d = &w->disks[w->n++];
-    char path[RIG_TEXT];
-    struct err err = ERR_INIT;
-    CLEANUP_FD int fd = -1;
-
-    assert_true(w->n <= INCR_DISKS);
-    *d = (struct incr_disk){.key = key, .read = READ_ALL, .reason = REASON_NO_PARENT};
-    uuid_make(d->uuid);
-    raw_path(w, d, path);
-    fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-    if (fd < 0)
-        err_errno(&err, errno, NULL, "%s", path);
-    check(err.class, &err);
-    incr_grow(w, d, size);
-    return d;
-}
-
-void
-incr_write(struct incr *w, struct incr_disk *d, uint64_t off, uint64_t n, unsigned seed,
-           bool punch)
-{
-    CLEANUP_FREE unsigned char *p = calloc(1, (size_t)n);
-    char path[RIG_TEXT];
-    struct err err = ERR_INIT;
-    CLEANUP_FD int fd = -1;
-
-    assert_true(n > 0 && off + n <= d->size);
-    raw_path(w, d, path);
-    fd = open(path, O_WRONLY | O_CLOEXEC);
-    for (uint64_t i = 0; seed && i < n; i++)
-        p[i] = (unsigned char)(rand_r(&seed) >> 7);
-    if (punch && fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
-                           (off_t)n) == 0)
-        p[0] = 0;
-    else
-        check(fs_pwrite_full(fd, p, (size_t)n, off, &err), &err);
-    for (uint64_t b = off / BLOCK; b <= (off + n - 1) / BLOCK; b++)
-        d->dirty[b] = true;
 }
 
 /* --- one backup --- */
@@ -262,7 +183,7 @@ serve_source(struct run *r, size_t i)
     const char *args[24];
     unsigned n = 0;
 
-    raw_path(w, &w->disks[i], path);
+    incr_raw_path(w, &w->disks[i], path);
     snprintf(name, sizeof(name), "src-%u", ++serial);
     for (; w->filters && w->filters[n]; n++)
         args[n] = w->filters[n];
@@ -299,16 +220,16 @@ make_layer(struct run *r, size_t i)
     manifest_id_from_str(p->layer_id, h.layer_id);
     manifest_id_from_str(p->parent_layer_id, h.parent_layer_id);
     manifest_id_from_str(p->disk_uuid, h.disk_uuid);
-    check(layer_create(w->repo, &l, &err), &err);
+    incr_check(layer_create(w->repo, &l, &err), &err);
     name = xasprintf("%s.manifest", p->locator);
-    check(repo_path(w->repo, name, path, &err), &err);
-    check(manifest_in_add(r->manifests, d->key, path, &h, &err), &err);
-    check(chain_load_below(w->repo, p->locator, &r->below[i], &err), &err);
+    incr_check(repo_path(w->repo, name, path, &err), &err);
+    incr_check(manifest_in_add(r->manifests, d->key, path, &h, &err), &err);
+    incr_check(chain_load_below(w->repo, p->locator, &r->below[i], &err), &err);
     if (on_parent) {
         struct chain c = {.n = 0};
 
-        check(chain_load_below(w->repo, p->locator, &c, &err), &err);
-        check(manifest_in_set_parent(r->manifests, d->key, &c, &err), &err);
+        incr_check(chain_load_below(w->repo, p->locator, &c, &err), &err);
+        incr_check(manifest_in_set_parent(r->manifests, d->key, &c, &err), &err);
     }
 }
 
@@ -328,7 +249,7 @@ open_target(struct run *r, size_t i)
     naming_export_make(name);
     naming_description(r->job_id, w->disks[i].key, description);
     rig_path(&w->rig, name, sock);
-    check(layer_export_rw(w->repo, p->locator, &e, &r->export[i], &err), &err);
+    incr_check(layer_export_rw(w->repo, p->locator, &e, &r->export[i], &err), &err);
     *s = (struct job_spec_disk){.key = p->key,
                                 .size_bytes = p->size_bytes,
                                 .source_url = xstrdup(r->source[i].uri),
@@ -379,8 +300,9 @@ set_up(struct run *r, struct incr *w)
         make_layer(r, i);
         open_target(r, i);
     }
-    check(live_start(w->env.live, LIVE_BACKUP, r->job_id, live, w->n, &r->live, &err),
-          &err);
+    incr_check(
+        live_start(w->env.live, LIVE_BACKUP, r->job_id, live, w->n, &r->live, &err),
+        &err);
     live_set_manifests(r->live, r->manifests);
 }
 
@@ -392,7 +314,7 @@ close_all(struct run *r)
 
     live_set_manifests(r->live, NULL);
     for (size_t i = 0; i < r->w->n; i++) {
-        check(export_stop(r->export[i], NULL, &err), &err);
+        incr_check(export_stop(r->export[i], NULL, &err), &err);
         export_free(r->export[i]);
         rig_stop(&r->source[i]);
     }
@@ -435,7 +357,7 @@ copy_here(struct run *r)
                                                        .page_ends = page_ends[i],
                                                        .n_page_ends = 2};
     }
-    check(copy_stop_new(&stop, &err), &err);
+    incr_check(copy_stop_new(&stop, &err), &err);
     o.stop = stop;
     r->ended = true;
     r->ok = copy_run(&o, &w->err) == 0;
@@ -462,8 +384,8 @@ copy_by_client(struct run *r)
     assert_non_null(argv[0]);
     line_reader_init(&lines, EVENT_LINE_MAX);
     event_stream_init(&stream, r->job_id, 1, 0, false);
-    check(child_spawn(&cs, &child, &err), &err);
-    check(fs_write_full(child_stdin_fd(child), line, strlen(line), &err), &err);
+    incr_check(child_spawn(&cs, &child, &err), &err);
+    incr_check(fs_write_full(child_stdin_fd(child), line, strlen(line), &err), &err);
     while (open) {
         struct pollfd p = {.fd = child_stdout_fd(child), .events = POLLIN};
         char *got;
@@ -472,14 +394,15 @@ copy_by_client(struct run *r)
         while (line_reader_next(&lines, &got, &n, &err) > 0) {
             CLEANUP_JOB_EVENT struct job_event ev = {0};
 
-            check(event_stream_line(&stream, got, n, &ev, &err), &err);
+            incr_check(event_stream_line(&stream, got, n, &ev, &err), &err);
             on_event(r, &ev);
         }
-        assert_int_equal(poll(&p, 1, STEP_S * 1000), 1);
+        assert_int_equal(poll(&p, 1, INCR_STEP_S * 1000), 1);
         open = line_reader_fill(&lines, p.fd, &err) != LINE_FILL_EOF;
     }
-    check(event_stream_end(&stream, &err), &err);
-    check(child_wait(child, time_mono_ns() + STEP_S * NS_PER_S, &how, &err), &err);
+    incr_check(event_stream_end(&stream, &err), &err);
+    incr_check(child_wait(child, time_mono_ns() + INCR_STEP_S * NS_PER_S, &how, &err),
+               &err);
     assert_false(how.signaled);
     assert_int_equal(how.value, r->ok ? 0 : 1);
     line_reader_done(&lines);
@@ -515,7 +438,7 @@ verify(struct run *r)
                                         .below = &r->below[i]};
         memcpy(disks[i].layer_root, p->layer_root, MANIFEST_HASH_SIZE);
     }
-    check(verify_run(&v, &err), &err);
+    incr_check(verify_run(&v, &err), &err);
     for (size_t i = 0; i < w->n; i++)
         memcpy(r->point.disks[i].content_root, disks[i].content_root, MANIFEST_HASH_SIZE);
     joblog_close(v.log);
@@ -549,7 +472,7 @@ write_point(struct run *r)
     j = point_encode(p);
     text = json_line(j);
     name = point_files_name(w->vm_uuid, w->seq);
-    check(repo_put(w->repo, name, text, strlen(text), &err), &err);
+    incr_check(repo_put(w->repo, name, text, strlen(text), &err), &err);
 }
 
 static void
@@ -559,9 +482,9 @@ keep_copy(struct incr *w, struct incr_disk *d)
     const char *argv[] = {"cp", "--sparse=always", from, to, NULL};
     struct err err = ERR_INIT;
 
-    raw_path(w, d, from);
-    copy_path(w, d->key, w->seq, to);
-    check(child_run(argv, NULL, 0, STEP_S * 1000, NULL, &err), &err);
+    incr_raw_path(w, d, from);
+    incr_copy_path(w, d->key, w->seq, to);
+    incr_check(child_run(argv, NULL, 0, INCR_STEP_S * 1000, NULL, &err), &err);
 }
 
 static void
@@ -573,10 +496,11 @@ commit(struct run *r)
     for (size_t i = 0; i < w->n; i++) {
         struct point_disk *p = &r->point.disks[i];
 
-        check(manifest_in_seal(r->manifests, p->key, p->layer_root, &p->records, &err),
-              &err);
+        incr_check(
+            manifest_in_seal(r->manifests, p->key, p->layer_root, &p->records, &err),
+            &err);
         assert_int_equal(p->records, w->disks[i].records);
-        check(layer_sync(w->repo, p->locator, &err), &err);
+        incr_check(layer_sync(w->repo, p->locator, &err), &err);
     }
     verify(r);
     w->seq++;
@@ -600,8 +524,8 @@ remove_files(struct run *r)
         CLEANUP_FREE char *name =
             xasprintf("%s.manifest.part", r->point.disks[i].locator);
 
-        check(repo_remove(r->w->repo, name, true, &err), &err);
-        check(layer_remove(r->w->repo, r->point.disks[i].locator, &err), &err);
+        incr_check(repo_remove(r->w->repo, name, true, &err), &err);
+        incr_check(layer_remove(r->w->repo, r->point.disks[i].locator, &err), &err);
     }
 }
 
@@ -640,169 +564,4 @@ incr_backup_ok(struct incr *w, bool in_process)
         assert_int_equal(b->done, w->disks[i].size);
         assert_int_equal(b->read - b->audit + b->skipped, w->disks[i].size);
     }
-}
-
-/* --- what is stored --- */
-
-static void
-compare_files(const char *a, const char *b)
-{
-    const char *argv[] = {"cmp", a, b, NULL};
-    struct buf out = BUF_INIT(4096);
-    struct err err = ERR_INIT;
-
-    check(child_run(argv, NULL, 0, STEP_S * 1000, &out, &err), &err);
-    buf_done(&out);
-}
-
-static void
-load_point(struct incr *w, uint32_t seq, struct point *p)
-{
-    CLEANUP_FREE char *name = point_files_name(w->vm_uuid, seq);
-    struct err err = ERR_INIT;
-
-    check(point_files_read(w->repo, name, p, &err), &err);
-}
-
-static void
-fill(struct incr *w, const struct point_disk *p, struct chain *below,
-     struct verify_disk *d)
-{
-    struct err err = ERR_INIT;
-
-    check(chain_load_below(w->repo, p->locator, below, &err), &err);
-    *d = (struct verify_disk){.key = p->key,
-                              .disk_uuid = p->disk_uuid,
-                              .size_bytes = p->size_bytes,
-                              .locator = p->locator,
-                              .layer_id = p->layer_id,
-                              .below = below,
-                              .has_content_root = true};
-    memcpy(d->layer_root, p->layer_root, MANIFEST_HASH_SIZE);
-    memcpy(d->content_root, p->content_root, MANIFEST_HASH_SIZE);
-}
-
-/* Runs a task of the worker over disks that are filled in. */
-static int
-run_worker(struct incr *w, enum worker_task task, struct verify_disk *disks, size_t n,
-           bool chains, struct err *err)
-{
-    char job_id[UUID_STR_SIZE];
-    struct live_disk live[INCR_DISKS];
-    struct verify_run v = {.env = &w->env,
-                           .job_id = job_id,
-                           .attempt = 1,
-                           .task = task,
-                           .repo = w->repo,
-                           .disks = disks,
-                           .n = n,
-                           .limits = &w->limits};
-    int r;
-
-    uuid_make(job_id);
-    for (size_t i = 0; i < n; i++)
-        live[i] =
-            (struct live_disk){.key = disks[i].key, .size_bytes = disks[i].size_bytes};
-    check(live_start(w->env.live, LIVE_VERIFY, job_id, live, n, &v.live, err), err);
-    v.log = joblog_open(&w->env, job_id);
-    r = chains ? verify_run_chains(&v, err) : verify_run(&v, err);
-    joblog_close(v.log);
-    live_end(v.live);
-    return r;
-}
-
-static void
-restore_by_worker(struct incr *w, const struct point_disk *p, const char *to)
-{
-    char sock[RIG_TEXT], name[NAMING_EXPORT_SIZE];
-    struct export_spec e = {.path = to,
-                            .format = "raw",
-                            .name = name,
-                            .socket = sock,
-                            .size_bytes = naming_round_up_512(p->size_bytes)};
-    CLEANUP_CHAIN struct chain below = {.n = 0};
-    struct verify_disk d;
-    struct export *export = NULL;
-    struct err err = ERR_INIT;
-
-    naming_export_make(name);
-    rig_path(&w->rig, name, sock);
-    check(image_create(to, image_format_find("raw"), p->size_bytes, &err), &err);
-    check(export_start(&e, &export, &err), &err);
-    fill(w, p, &below, &d);
-    d.target = export_uri(export);
-    check(run_worker(w, WORKER_RESTORE, &d, 1, false, &err), &err);
-    check(export_stop(export, NULL, &err), &err);
-    export_free(export);
-    check(image_finish(to, to, image_format_find("raw"), p->size_bytes, &err), &err);
-}
-
-static void
-restore_by_qemu(struct incr *w, const struct point_disk *p, const char *to)
-{
-    CLEANUP_FREE char *name = xasprintf("%s.qcow2", p->locator);
-    char from[REPO_PATH_SIZE];
-    const char *argv[] = {"qemu-img", "convert", "-f", "qcow2", "-O",
-                          "raw",      from,      to,   NULL};
-    struct err err = ERR_INIT;
-
-    check(repo_path(w->repo, name, from, &err), &err);
-    check(child_run(argv, NULL, 0, STEP_S * 1000, NULL, &err), &err);
-    check(image_finish(to, to, image_format_find("raw"), p->size_bytes, &err), &err);
-}
-
-void
-incr_check_restore(struct incr *w, uint32_t seq, size_t i)
-{
-    CLEANUP_POINT struct point p = {.seq = 0};
-    char want[RIG_TEXT], got[RIG_TEXT];
-
-    load_point(w, seq, &p);
-    copy_path(w, p.disks[i].key, seq, want);
-    rig_path(&w->rig, "restored", got);
-    restore_by_worker(w, &p.disks[i], got);
-    compare_files(want, got);
-    unlink(got);
-    restore_by_qemu(w, &p.disks[i], got);
-    compare_files(want, got);
-    unlink(got);
-}
-
-int
-incr_verify(struct incr *w, bool chains, struct err *err)
-{
-    CLEANUP_POINT struct point p = {.seq = 0};
-    struct verify_disk disks[INCR_DISKS];
-    struct chain below[INCR_DISKS] = {{.n = 0}};
-    int r;
-
-    load_point(w, w->seq, &p);
-    for (size_t i = 0; i < p.n_disks; i++)
-        fill(w, &p.disks[i], &below[i], &disks[i]);
-    r = run_worker(w, WORKER_VERIFY, disks, p.n_disks, chains, err);
-    for (size_t i = 0; i < p.n_disks; i++)
-        chain_done(&below[i]);
-    return r;
-}
-
-void
-incr_check_chains(struct incr *w)
-{
-    struct err err = ERR_INIT;
-
-    check(incr_verify(w, true, &err), &err);
-}
-
-void
-incr_damage(struct incr *w, const char *locator, uint64_t off)
-{
-    CLEANUP_FREE char *name = xasprintf("%s.qcow2", locator);
-    CLEANUP_FREE char *command =
-        xasprintf("write -P 0x77 %llu 512", (unsigned long long)off);
-    char path[REPO_PATH_SIZE];
-    const char *argv[] = {"qemu-io", "-f", "qcow2", "-c", command, path, NULL};
-    struct err err = ERR_INIT;
-
-    check(repo_path(w->repo, name, path, &err), &err);
-    check(child_run(argv, NULL, 0, STEP_S * 1000, NULL, &err), &err);
 }
