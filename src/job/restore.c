@@ -93,7 +93,7 @@ load(struct restore_job *j, struct err *err)
         return 0;
     if (err->class == ERR_CORRUPT)
         err_recode(err, "verification_failed");
-    return err->class;
+    return err_prefix(err, "disk %u", j->stored.point.disks[j->disk].key);
 }
 
 static int
