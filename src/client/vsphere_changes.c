@@ -13,6 +13,9 @@
 #define JOB_AREAS_MAX 1000000u
 #define DISK_AREAS_MIN 1000u
 /* The audit takes a few hundred of them at most. */
+/* What the snapshots of our jobs are known by (docs/design/protocol.md 3.1). */
+#define OUR_NAME "sendense-"
+#define OUR_MARK "sendense/1 "
 #define PAGE_ENDS_MAX 4096u
 
 struct listing {
@@ -117,6 +120,22 @@ went_back(const struct vim_vm *vm)
     return vm->n_snapshots > 0 && !vm->snapshots[vm->n_snapshots - 1].is_current;
 }
 
+/* A backup may be complete although its snapshot could not be removed yet.  Its change
+ * ids count, but a question for what changed since them loses writes while it stands. */
+static bool
+earlier_stands(const struct vsphere_job *job)
+{
+    for (size_t i = 0; i < job->vm.n_snapshots; i++) {
+        const struct vim_snapshot_item *s = &job->vm.snapshots[i];
+
+        if (strcmp(s->name, job->spec->snapshot->name) != 0 &&
+            (strncmp(s->name, OUR_NAME, strlen(OUR_NAME)) == 0 ||
+             strncmp(s->description, OUR_MARK, strlen(OUR_MARK)) == 0))
+            return true;
+    }
+    return false;
+}
+
 /* Every snapshot raises the number.  The same number again is a moment before it. */
 static bool
 same_id(const char *parent, const char *now)
@@ -164,6 +183,7 @@ settle(struct vsphere_job *job, struct job_spec_disk *d, struct err *err)
         .datastore = disk->datastore.value,
         .change_id = disk->change_id,
         .tracking_off = !job->vm.cbt_enabled,
+        .left_behind = earlier_stands(job),
         .reverted = went_back(&job->vm) || same_id(d->change_id, disk->change_id),
     };
 

@@ -27,6 +27,9 @@ static const char *const reasons[REASON_COUNT] = {
     [REASON_CAPACITY_CHANGED] = "The size of the disk changed since the parent.",
     [REASON_DATASTORE_CHANGED] = "The disk was moved to another datastore, where its "
                                  "tracking began anew.",
+    [REASON_SNAPSHOT_LEFT] =
+        "The snapshot of an earlier backup still stood on the VM: what the platform "
+        "reports as changed since it is not complete then.",
     [REASON_VM_REVERTED] =
         "The VM went back to a snapshot since the parent, which change "
         "tracking does not survive.",
@@ -53,6 +56,8 @@ static const char *const advice[REASON_COUNT] = {
     [REASON_DISK_UUID_DIFFERS] = "",
     [REASON_CAPACITY_CHANGED] = "",
     [REASON_DATASTORE_CHANGED] = "",
+    [REASON_SNAPSHOT_LEFT] =
+        "The node goes on removing that snapshot; its log says what is in the way.",
     [REASON_VM_REVERTED] = "",
     [REASON_CBT_OFF] =
         "A VM of a vCenter reads only what changed once change tracking is "

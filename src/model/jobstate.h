@@ -54,6 +54,7 @@
     X(REASON_DISK_UUID_DIFFERS, "disk_uuid_differs")                                     \
     X(REASON_CAPACITY_CHANGED, "capacity_changed")                                       \
     X(REASON_DATASTORE_CHANGED, "datastore_changed")                                     \
+    X(REASON_SNAPSHOT_LEFT, "snapshot_left")                                             \
     X(REASON_VM_REVERTED, "vm_reverted")                                                 \
     X(REASON_CBT_OFF, "cbt_off")                                                         \
     X(REASON_PARENT_DAMAGED, "parent_damaged")                                           \

@@ -119,6 +119,8 @@ why_not_changed(const struct plan_source *source, const char *parent_change_id,
         return REASON_CHANGE_ID_UUID_DIFFERS;
     if (s->reverted || fell)
         return REASON_VM_REVERTED;
+    if (s->left_behind)
+        return REASON_SNAPSHOT_LEFT;
     if (moved(source->datastore, s->datastore))
         return REASON_DATASTORE_CHANGED;
     return s->fault ? REASON_SERVER_FAULT : REASON_NONE;

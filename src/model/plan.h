@@ -61,6 +61,8 @@ struct plan_snapshot {
     const char *change_id;   /* the same; "" = none */
     bool tracking_off;       /* the VM has it switched off now */
     bool reverted;           /* the VM went back to a snapshot since the parent */
+    bool left_behind;        /* a snapshot of an earlier backup still stands: what changed
+                                since one must not be asked while it is there */
     bool fault;              /* the question for changed areas failed */
 };
 

@@ -164,6 +164,7 @@ static const struct stage2 {
     const char *name, *change_id, *datastore;
     bool off, reverted, fault;
     enum reason reason;
+    bool left_behind;
 } stage2[] = {
     {"all is well", "52 3e 9a/9", "ds1", false, false, false, REASON_NONE},
     {"nothing was written", "52 3e 9a/7", "ds1", false, false, false, REASON_NONE},
@@ -177,6 +178,7 @@ static const struct stage2 {
     {"no slash", "52 3e 9a", "ds1", false, false, false, REASON_CHANGE_ID_UUID_DIFFERS},
     {"reverted", "52 3e 9a/9", "ds1", false, true, true, REASON_VM_REVERTED},
     {"the number fell", "52 3e 9a/6", "ds1", false, false, false, REASON_VM_REVERTED},
+    {"left behind", "52 3e 9a/9", "ds1", false, false, false, REASON_SNAPSHOT_LEFT, true},
     {"moved", "52 3e 9a/9", "ds2", false, false, true, REASON_DATASTORE_CHANGED},
     {"fault", "52 3e 9a/9", "ds1", false, false, true, REASON_SERVER_FAULT},
 };
@@ -193,6 +195,7 @@ test_stage2(void **state)
                                   .change_id = stage2[i].change_id,
                                   .tracking_off = stage2[i].off,
                                   .reverted = stage2[i].reverted,
+                                  .left_behind = stage2[i].left_behind,
                                   .fault = stage2[i].fault};
         struct plan_result r;
         struct err err = ERR_INIT;
