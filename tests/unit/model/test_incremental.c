@@ -13,67 +13,10 @@
 #include "model/delta.h"
 #include "model/plan.h"
 #include "model/resolve.h"
+#include "incremental_model.h"
 #include "model_test.h"
 
 #define SEEDS 4000
-#define BLOCK ((uint64_t)MANIFEST_BLOCK_SIZE)
-#define UNITS 16u /* 4 KiB each */
-#define UNIT (BLOCK / UNITS)
-#define BLOCKS_MAX 96u
-#define UNITS_MAX (BLOCKS_MAX * UNITS)
-#define DISKS_MAX 3
-#define STEPS 14
-#define LAYERS_MAX 8u
-#define CHAIN_MAX 5u
-#define POINTS_MAX (STEPS * DISKS_MAX)
-
-struct content { /* of one block */
-    uint16_t unit[UNITS];
-};
-
-struct layer {
-    struct manifest_record recs[BLOCKS_MAX];
-    size_t n;
-    uint64_t size;
-};
-
-/* What the repository holds of one disk: the chain that is built on. */
-struct chain_model {
-    struct layer layers[LAYERS_MAX];
-    size_t n;
-    char source_uuid[16], datastore[8], change_id[32];
-    bool damaged;
-};
-
-struct disk {
-    bool present;
-    char uuid[16], datastore[8];
-    uint64_t units;
-    struct content now[BLOCKS_MAX];
-    /* change tracking */
-    bool tracking;
-    unsigned tracking_uuid, epoch, changed_at[UNITS_MAX];
-    uint64_t granularity; /* bytes */
-    bool lies;            /* forgets some of what changed */
-    bool reverted;
-    struct chain_model chain;
-};
-
-/* A restore point of one disk, to be checked when it is made and once more at the end of
- * its chain. */
-struct point {
-    size_t disk, layers; /* so many of its chain, from the base */
-    uint64_t units;
-    struct content is[BLOCKS_MAX];
-};
-
-struct vm {
-    uint64_t rng;
-    struct disk disks[DISKS_MAX];
-    struct point points[POINTS_MAX];
-    size_t n_points;
-    unsigned serial;
-};
 
 static struct vm vm;
 
