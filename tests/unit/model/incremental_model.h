@@ -48,6 +48,7 @@ struct disk {
     uint64_t granularity; /* bytes */
     bool lies;            /* forgets some of what changed */
     bool reverted;
+    bool left_behind; /* the snapshot of the backup before stands: writes are forgotten */
     struct chain_model chain;
 };
 

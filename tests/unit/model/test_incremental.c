@@ -153,11 +153,17 @@ something_happens(struct disk *d)
     case 7:
         d->present = !d->present;
         break;
+    case 8:
+        d->left_behind = d->chain.n > 0;
+        break;
     default:
         break;
     }
     for (uint64_t n = pick(5); n > 0; n--)
         guest_write(d);
+    for (uint64_t u = 0; d->left_behind && u < d->units; u++)
+        if (pick(2))
+            d->changed_at[u] = 0;
 }
 
 /* --- the server's answer about changed areas --- */
@@ -410,6 +416,7 @@ plan(const struct disk *d, bool want_full)
                                  .datastore = d->datastore,
                                  .tracking_off = !d->tracking,
                                  .reverted = d->reverted,
+                                 .left_behind = d->left_behind,
                                  .fault = pick(12) == 0};
     char id[32];
     struct err err = ERR_INIT;
@@ -467,6 +474,7 @@ commit(struct disk *d, const struct plan_result *p, const struct layer *l)
         d->epoch++;
     }
     d->reverted = false;
+    d->left_behind = false;
     point = &vm.points[vm.n_points++];
     *point =
         (struct point){.disk = (size_t)(d - vm.disks), .layers = c->n, .units = d->units};
