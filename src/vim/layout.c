@@ -8,6 +8,25 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "vim/decode.h"
+
+/* "ds:///vmfs/volumes/5f…/" -> "5f…" */
+static char *
+id_of_url(const char *url)
+{
+    const char *p = strstr(url, "/vmfs/volumes/");
+
+    return p ? xasprintf("%.*s", (int)strcspn(p + 14, "/"), p + 14) : xstrdup("");
+}
+
+void
+vim_store_decode(const struct xml_node *object, struct vim_store *ret)
+{
+    CLEANUP_FREE char *url = vim_prop_text(object, "summary.url");
+
+    ret->id = id_of_url(url);
+    ret->name = vim_prop_text(object, "summary.name");
+}
 
 #define SECTOR 512
 

@@ -13,11 +13,15 @@
 /* What the source plugin takes; vSphere allows 32 snapshots. */
 #define VIM_LAYERS_MAX 64
 
+struct xml_node;
+
 /* A datastore as an absolute path names it, "/vmfs/volumes/ID/…", and as the inventory
  * does. */
 struct vim_store {
     char *id, *name;
 };
+/* Of the properties summary.name and summary.url; strings are the caller's. */
+void vim_store_decode(const struct xml_node *object, struct vim_store *ret);
 
 struct vim_link { /* one file of the chain */
     struct vmdk_place place;

@@ -80,29 +80,17 @@ store_done(struct vim_store *d)
     *d = (struct vim_store){0};
 }
 
-/* "ds:///vmfs/volumes/5f…/" -> "5f…" */
-static char *
-id_of_url(const char *url)
-{
-    const char *p = strstr(url, "/vmfs/volumes/");
-
-    return p ? xasprintf("%.*s", (int)strcspn(p + 14, "/"), p + 14) : xstrdup("");
-}
-
 static int
 read_store(struct vim_session *s, const struct moref *ref, struct vim_store *ret,
            struct err *err)
 {
     static const char *const paths[] = {"summary.name", "summary.url", NULL};
     CLEANUP_XML struct xml_doc *doc = NULL;
-    CLEANUP_FREE char *url = NULL;
     const struct xml_node *object;
 
     if (vim_read_object(s, ref, paths, &doc, &object, err) < 0)
         return err_prefix(err, "the datastore of the disk");
-    url = vim_prop_text(object, "summary.url");
-    ret->id = id_of_url(url);
-    ret->name = vim_prop_text(object, "summary.name");
+    vim_store_decode(object, ret);
     return 0;
 }
 

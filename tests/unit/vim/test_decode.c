@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "golden.h"
+#include "vim/layout.h"
 #include "vim/decode.h"
 
 #define READ "RetrievePropertiesEx"
@@ -376,10 +377,30 @@ tasks(void **state)
         ERR_PROTOCOL);
 }
 
+static void
+datastore_and_host(void **state)
+{
+    CLEANUP_XML struct xml_doc *d = NULL, *h = NULL;
+    struct vim_store store = {0};
+    CLEANUP_FREE char *version = NULL;
+
+    (void)state;
+    vim_store_decode(vim_page_object(golden("datastore", READ, &d), NULL), &store);
+    assert_string_equal(store.name, "fast & small");
+    assert_string_equal(store.id, "5f2a77c1-0c6d1f3e-2b4a-001b21a1f0c8");
+    free(store.id);
+    free(store.name);
+    version = vim_prop_text(vim_page_object(golden("host", READ, &h), NULL),
+                            "summary.config.product.apiVersion");
+    assert_true(vim_version_at_least(version, "8.0.1"));
+    assert_false(vim_version_at_least(version, "8.0.2"));
+}
+
 int
 main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(datastore_and_host),
         cmocka_unit_test(test_version_order),
         cmocka_unit_test(version_of_the_api),
         cmocka_unit_test(content),
