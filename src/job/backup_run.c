@@ -172,6 +172,7 @@ finish_failed(struct backup_job *b, struct err *why)
         f.bad_disk = -1;
     } else {
         blame_full_repository(b, why);
+        backup_condemn_parents(b);
     }
     joblog_line(b->log, LOG_LEVEL_ERROR, "%s in phase %s: %s (%s)", f.state, f.phase,
                 why->msg, why->code);
