@@ -119,6 +119,45 @@ store_damaged(struct verify_job *j, const struct cat_verification *v, struct err
     return 0;
 }
 
+/* Is the backup that owns this layer known to be damaged? */
+static int
+layer_is_bad(struct verify_job *j, const char *locator, bool *ret, struct err *err)
+{
+    struct naming_locator at;
+    struct cat_backup row = {0};
+
+    if (naming_locator_parse(locator, &at) < 0)
+        return 0;
+    if (cat_backup_by_seq(j->env->catalog, j->stored.row.vm_id,
+                          j->stored.row.repository_id, at.seq, &row, err) < 0) {
+        if (err->class != ERR_NOT_FOUND)
+            return err->class;
+        err_clear(err);
+        return 0;
+    }
+    *ret = *ret || strcmp(row.verification, "failed") == 0;
+    cat_backup_done(&row);
+    return 0;
+}
+
+/* What a backup stored may be sound and what it stands on not: then it restores no better
+ * than before, and only a verification of the whole chain may call it sound. */
+static int
+may_be_verified(struct verify_job *j, bool *ret, struct err *err)
+{
+    bool bad = false;
+
+    for (size_t i = 0; !j->chain && i < j->stored.point.n_disks; i++) {
+        const struct chain *below = &j->stored.chains[i];
+
+        for (size_t k = 0; k < below->n; k++)
+            if (layer_is_bad(j, below->v[k].locator, &bad, err) < 0)
+                return err->class;
+    }
+    *ret = !bad;
+    return 0;
+}
+
 /* Result of the job, verdict on the backup, and the event, together. */
 static int
 store_outcome(void *arg, struct err *err)
@@ -128,6 +167,7 @@ store_outcome(void *arg, struct err *err)
     CLEANUP_TX struct catalog_tx tx = {0};
     bool ok = why->class == 0, damaged = why->class == ERR_CORRUPT;
     bool cancelled = live_cancelled(j->live) && !ok;
+    bool sound = false;
     struct cat_finish f = {.state = ok          ? "completed"
                                     : cancelled ? "cancelled"
                                                 : "failed",
@@ -142,8 +182,12 @@ store_outcome(void *arg, struct err *err)
     struct cat_event e = {.severity = ok ? "info" : "error",
                           .type = ok ? "verification.completed" : "verification.failed",
                           .code = ok ? NULL : why->code,
-                          .message =
-                              ok ? "every block was read back and compared" : why->msg,
+                          .message = !ok ? why->msg
+                                     : j->chain
+                                         ? "every block of the chain was read back "
+                                           "and compared"
+                                         : "every block that this backup stored was "
+                                           "read back and compared",
                           .job_id = j->id,
                           .backup_id = j->stored.row.backup_id,
                           .vm_id = j->stored.row.vm_id};
@@ -153,8 +197,10 @@ store_outcome(void *arg, struct err *err)
     if (j->bad_ranges &&
         cat_verify_set_bad_ranges(j->env->catalog, j->id, j->bad_ranges, err) < 0)
         return err->class;
+    if (ok && may_be_verified(j, &sound, err) < 0)
+        return err->class;
     /* A verification that could not be done says nothing about the backup. */
-    if ((ok || damaged) &&
+    if ((sound || damaged) &&
         cat_backup_set_verification(j->env->catalog, j->stored.row.job_id, &v, err) < 0)
         return err->class;
     if ((damaged && store_damaged(j, &v, err) < 0) ||
