@@ -108,7 +108,7 @@ session_processes() { pgrep -af "$work|sendense-files" | grep -E 'qemu-system|se
 session_is_gone() {
     local pid
     for pid in $(pgrep -x qemu-system-x86; pgrep -x sendense-files); do
-        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$work" && return 1
+        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep >/dev/null "$work" && return 1
         [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "$(realpath "$BUILD_DIR/sendense-files")" ] && grep -q "PPid:.$hub_pid" "/proc/$pid/status" 2>/dev/null && return 1
     done
     [ -z "$(find "$work/data/run" -mindepth 1 2>/dev/null)" ]
