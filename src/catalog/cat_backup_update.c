@@ -1,36 +1,9 @@
 #include "catalog/cat_backup_update.h"
 
-#include "catalog/stmt.h"
+#include "catalog/job_rows.h"
 
-/* A conditional change matched nothing: is the job unknown, or in another state? */
-static int
-explain(struct catalog *c, const char *job_id, struct err *err)
-{
-    CLEANUP_STMT struct stmt s = {0};
-    CLEANUP_FREE char *state = NULL;
-    int rc;
-
-    if (stmt_open(&s, c, "SELECT state FROM backup_jobs WHERE job_id = ?", err) < 0)
-        return err->class;
-    bind_text(&s, job_id);
-    rc = stmt_row(&s);
-    if (rc < 0)
-        return rc;
-    if (rc == 0)
-        return err_set(err, ERR_NOT_FOUND, "backup_not_found", "no such backup");
-    state = stmt_col_text(&s, 0);
-    return err_set(err, ERR_EXISTS, "state_conflict", "the job is '%s' now", state);
-}
-
-static int
-exec_conditional(struct stmt *s, struct catalog *c, const char *job_id)
-{
-    int rc = stmt_exec(s);
-
-    if (rc == 0)
-        return explain(c, job_id, s->err);
-    return rc < 0 ? rc : 0;
-}
+static const struct job_rows rows = {JOB_ROWS_STATE("backup_jobs", "job_id"),
+                                     "backup_not_found", "backup"};
 
 int
 cat_backup_set_state(struct catalog *c, const char *job_id,
@@ -38,19 +11,9 @@ cat_backup_set_state(struct catalog *c, const char *job_id,
 {
     CLEANUP_STMT struct stmt s = {0};
 
-    if (stmt_open(&s, c,
-                  "UPDATE backup_jobs SET state = ?, current_phase = ?, "
-                  "started_us = COALESCE(started_us, ?) WHERE job_id = ? AND state = ? "
-                  "AND state IN ('pending', 'running') AND ? IN ('pending', 'running')",
-                  err) < 0)
+    if (stmt_open(&s, c, JOB_ROWS_SET_STATE("backup_jobs", "job_id"), err) < 0)
         return err->class;
-    bind_text(&s, t->to);
-    bind_text(&s, t->phase);
-    bind_opt(&s, t->started_us);
-    bind_text(&s, job_id);
-    bind_text(&s, t->from);
-    bind_text(&s, t->to);
-    return exec_conditional(&s, c, job_id);
+    return job_rows_set_state(&s, &rows, c, job_id, t);
 }
 
 int
@@ -66,7 +29,7 @@ cat_backup_set_phase(struct catalog *c, const char *job_id, const char *phase,
         return err->class;
     bind_text(&s, phase);
     bind_text(&s, job_id);
-    return exec_conditional(&s, c, job_id);
+    return job_rows_change(&s, &rows, c, job_id);
 }
 
 int
@@ -100,7 +63,7 @@ cat_backup_finish(struct catalog *c, const char *job_id, const struct cat_finish
     bind_text(&s, f->from);
     bind_text(&s, f->from);
     bind_text(&s, f->state);
-    return exec_conditional(&s, c, job_id);
+    return job_rows_change(&s, &rows, c, job_id);
 }
 
 int
@@ -193,5 +156,5 @@ cat_backup_set_attempt(struct catalog *c, const char *job_id, int64_t attempt,
     bind_text(&s, job_token_hash);
     bind_text(&s, job_id);
     bind_i64(&s, attempt);
-    return exec_conditional(&s, c, job_id);
+    return job_rows_change(&s, &rows, c, job_id);
 }
