@@ -138,33 +138,24 @@ int
 api_backups_list(struct http_call *call, void *app, struct http_reply *reply,
                  struct err *err)
 {
-    static const char *const known[] = {"limit",         "after",  "vm_name", "vm_id",
-                                        "repository_id", "status", NULL};
+    static const char *const known[] = {"vm_name", "vm_id", "repository_id", "status",
+                                        NULL};
     struct api *a = app;
     struct cat_backup_filter f = {.vm_id = http_call_query(call, "vm_id"),
                                   .vm_name = http_call_query(call, "vm_name"),
                                   .repository_id = http_call_query(call, "repository_id"),
                                   .state = http_call_query(call, "status")};
     struct cat_backups list = {0};
-    struct cursor after, next = {0};
-    struct cat_page page = {0};
-    json_t *items;
+    struct listing l;
 
-    if (http_call_query_only(call, known, err) < 0 ||
-        page_read(call, &page.limit, &after, err) < 0)
+    if (listing_begin(call, known, &l, err) < 0)
         return err->class;
-    page.after_us = after.us;
-    page.after_id = after.id[0] ? after.id : NULL;
-    if (cat_backup_list(a->env->catalog, &f, &page, &list, err) < 0)
+    if (cat_backup_list(a->env->catalog, &f, &l.page, &list, err) < 0)
         return err->class;
-    items = json_array();
     for (size_t i = 0; i < list.n; i++)
-        json_array_append_new(items, backup_to_json(a, &list.v[i]));
-    if (list.n) {
-        next.us = list.v[list.n - 1].created_us;
-        snprintf(next.id, sizeof next.id, "%s", list.v[list.n - 1].job_id);
-    }
-    reply->json = page_reply("backups", items, list.more ? &next : NULL);
+        listing_add(&l, backup_to_json(a, &list.v[i]), list.v[i].job_id,
+                    list.v[i].created_us);
+    reply->json = listing_end(&l, "backups", list.more);
     cat_backups_done(&list);
     return 0;
 }
