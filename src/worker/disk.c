@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/timeutil.h"
+#include "store/manifest_file.h"
 #include "worker/allocation.h"
 #include "worker/manifests.h"
 #include "worker/block_reader.h"
@@ -98,22 +99,46 @@ check_target(const struct task *t, const struct worker_spec_disk *d, struct run 
 /* A damaged manifest is a finding about the whole disk; the blocks are compared all the
  * same. */
 static int
+manifest_damaged(const struct worker_spec_disk *d, struct run *run, struct err *err)
+{
+    if (err->class != ERR_CORRUPT && err->class != ERR_NOT_FOUND)
+        return err->class;
+    /* The range says that it is damaged, this which file and in what way. */
+    pulse_warn(&run->pulse, err);
+    findings_add(&run->findings, 0, d->size_bytes, BAD_MANIFEST);
+    err_clear(err);
+    return 0;
+}
+
+/* 1 = the root is known, 0 = everything is to be read. */
+static int
+try_update(const struct worker_spec_disk *d, struct run *run, struct err *err)
+{
+    struct job_event *done = &run->done;
+
+    if (!d->parent_roots)
+        return 0;
+    if (manifests_update(d, &run->pulse, &done->records, done->content_root, err) >= 0)
+        return 1;
+    if (strcmp(err->code, "roots_unusable") != 0)
+        return err->class;
+    pulse_warn(&run->pulse, err);
+    err_clear(err);
+    return 0;
+}
+
+static int
 check_manifests(const struct worker_spec_disk *d, struct run *run, struct err *err)
 {
     struct job_event *done = &run->done;
     uint64_t cut;
+    int r = try_update(d, run, err);
 
-    if (manifests_check(d, &run->pulse, &done->records, err) < 0) {
-        if (err->class != ERR_CORRUPT && err->class != ERR_NOT_FOUND)
-            return err->class;
-        /* The range says that it is damaged, this which file and in what way. */
-        pulse_warn(&run->pulse, err);
-        findings_add(&run->findings, 0, d->size_bytes, BAD_MANIFEST);
-        err_clear(err);
-        return 0;
-    }
+    if (r < 0 || (r == 0 && manifests_check(d, &run->pulse, &done->records, err) < 0))
+        return manifest_damaged(d, run, err);
     memcpy(done->layer_root, d->layers[d->n_layers - 1].layer_root, MANIFEST_HASH_SIZE);
-    if (manifests_content_root(d, &run->pulse, done->content_root, &cut, err) < 0)
+    if (r == 0 &&
+        manifests_content_root(d, &run->pulse, done->content_root, &cut, err) < 0)
         return err->class;
     done->has_content_root = true;
     if (d->has_content_root &&
@@ -205,6 +230,13 @@ name_layer(const struct worker_spec_disk *d, const struct findings *f, struct er
 }
 
 static void
+tell_done(struct task *t, struct run *run)
+{
+    run->done.manifest_bytes = manifest_file_bytes_read();
+    output_emit(t->out, &run->done);
+}
+
+static void
 run_disk(struct task *t, const struct worker_spec_disk *d)
 {
     struct run run = {.pulse = {.out = t->out,
@@ -231,7 +263,7 @@ run_disk(struct task *t, const struct worker_spec_disk *d)
         err_recode(&damage, "salvaged");
         pulse_warn(&run.pulse, &damage);
         if (err.class == 0)
-            output_emit(t->out, &run.done);
+            tell_done(t, &run);
     } else if (damage.class != 0) {
         LOCK_SCOPE(&t->lock);
         if (t->damage.class == 0) {
@@ -239,7 +271,7 @@ run_disk(struct task *t, const struct worker_spec_disk *d)
             t->damaged = d->key;
         }
     } else if (err.class == 0) {
-        output_emit(t->out, &run.done);
+        tell_done(t, &run);
     }
     findings_done(f);
 }
