@@ -31,7 +31,8 @@ open_readers(struct verify_run *v, struct err *err)
                                 .repo = v->repo,
                                 .locator = d->locator,
                                 .key = d->key,
-                                .size_bytes = d->size_bytes};
+                                .size_bytes = d->size_bytes,
+                                .alone = v->task == WORKER_VERIFY};
 
         if (d->source)
             continue;

@@ -42,29 +42,53 @@ tell_progress(void *arg, const struct byte_counters *c)
     pulse_tell(arg, c);
 }
 
+static int
+open_image(const struct task *t, const struct worker_spec_disk *d, bool depth,
+           struct nbd_conn **ret, struct err *err)
+{
+    struct nbd_conn_opts o = {.uri = d->source,
+                              .connect_s = t->spec->deadlines.connect_s,
+                              .io_s = t->spec->deadlines.io_s,
+                              .want_map = !depth,
+                              .want_depth = depth,
+                              .cancel_fd = copy_stop_fd(t->stop)};
+
+    return nbd_conn_open(&o, ret, err) < 0 ? err_prefix(err, "source") : 0;
+}
+
+/* The server answers for every context of a connection, and each costs it a walk over the
+ * tables of all layers: so the zeroes have a connection of their own. */
+static int
+check_tables(const struct task *t, const struct worker_spec_disk *d, struct nbd_conn *c,
+             struct run *run, struct err *err)
+{
+    bool verify = t->spec->task == WORKER_VERIFY;
+    const struct allocation_how how = {
+        .tip_only = verify, .salvage = t->spec->salvage, .end_block = run->cut_block};
+    CLEANUP_NBD_CONN struct nbd_conn *map = NULL;
+
+    if (allocation_check(c, d, &how, &run->findings, &run->pulse, err) < 0)
+        return err->class;
+    if (!verify || d->n_layers < 2)
+        return 0;
+    if (open_image(t, d, false, &map, err) < 0)
+        return err->class;
+    return zero_runs_check(map, d, &run->findings, &run->pulse, err);
+}
+
 /* *ret_size: of the export.  What the disk has beyond it is missing. */
 static int
 check_image(const struct task *t, const struct worker_spec_disk *d, struct run *run,
             uint64_t *ret_size, struct err *err)
 {
-    bool verify = t->spec->task == WORKER_VERIFY;
-    const struct allocation_how how = {
-        .tip_only = verify, .salvage = t->spec->salvage, .end_block = run->cut_block};
-    struct nbd_conn_opts o = {.uri = d->source,
-                              .connect_s = t->spec->deadlines.connect_s,
-                              .io_s = t->spec->deadlines.io_s,
-                              .want_map = !verify || d->n_layers > 1,
-                              .want_depth = verify,
-                              .cancel_fd = copy_stop_fd(t->stop)};
     CLEANUP_NBD_CONN struct nbd_conn *c = NULL;
 
-    if (nbd_conn_open(&o, &c, err) < 0)
-        return err_prefix(err, "source");
+    if (open_image(t, d, t->spec->task == WORKER_VERIFY, &c, err) < 0)
+        return err->class;
     *ret_size = nbd_conn_info(c)->size_bytes;
     if (*ret_size < d->size_bytes)
         findings_add(&run->findings, *ret_size, d->size_bytes - *ret_size, BAD_MISSING);
-    if (allocation_check(c, d, &how, &run->findings, &run->pulse, err) >= 0 &&
-        (!verify || zero_runs_check(c, d, &run->findings, &run->pulse, err) >= 0))
+    if (check_tables(t, d, c, run, err) >= 0)
         return 0;
     if (err->class != ERR_IO || strcmp(err->code, "nbd_io") != 0)
         return err->class;
