@@ -9,7 +9,7 @@
 #include "copy/block.h"
 
 #define BLOCK MANIFEST_BLOCK_SIZE
-#define AUDIT_SLOTS 24
+#define AUDIT_SLOTS 16
 /* Samples that lie close are read in one request: what lies between them costs less than
  * another round trip (256 KiB are 2 ms at 1 Gbit/s, as is a request to a datastore). */
 #define GAP_BLOCKS 4u

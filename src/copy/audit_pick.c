@@ -139,7 +139,7 @@ audit_pick_map(struct copy_disk *d, struct samples *ret, struct err *err)
 /* --- change tracking --- */
 
 static void
-offer_unchanged(struct copy_disk *d, struct reservoir *r, uint64_t block)
+offer_unchanged(const struct copy_disk *d, struct reservoir *r, uint64_t block)
 {
     if (block < manifest_blocks(d->spec->size_bytes) &&
         !delta_covers(d->changed, d->n_changed, block))
@@ -149,7 +149,7 @@ offer_unchanged(struct copy_disk *d, struct reservoir *r, uint64_t block)
 /* Both sides of where one answer of the server ended: a client that loses the rest of an
  * answer loses it there. */
 static void
-offer_page_ends(struct copy_disk *d, struct reservoir *r)
+offer_page_ends(const struct copy_disk *d, struct reservoir *r)
 {
     const struct copy_changes *c = d->changes;
 
@@ -163,13 +163,24 @@ offer_page_ends(struct copy_disk *d, struct reservoir *r)
 }
 
 static void
-offer_neighbours(struct copy_disk *d, struct reservoir *r)
+offer_neighbours(const struct copy_disk *d, struct reservoir *r)
 {
     for (size_t i = 0; i < d->n_changed; i++) {
         if (d->changed[i].start > 0)
             offer_unchanged(d, r, d->changed[i].start - 1);
         offer_unchanged(d, r, d->changed[i].end);
     }
+}
+
+/* There may be a thousand areas to each page end, which would hide it. */
+void
+audit_pick_edges(const struct copy_disk *d, uint32_t n, uint64_t seed,
+                 struct reservoir *ret_ends, struct reservoir *ret_neighbours)
+{
+    reservoir_init(ret_ends, n / 2, seed ^ PAGE_END_SALT);
+    offer_page_ends(d, ret_ends);
+    reservoir_init(ret_neighbours, n - ret_ends->n, seed);
+    offer_neighbours(d, ret_neighbours);
 }
 
 static void
@@ -220,11 +231,7 @@ audit_pick_changes(struct copy_disk *d, struct samples *ret, struct err *err)
     uint64_t seed = seed_of(d);
     int r;
 
-    /* There may be a thousand areas to each page end, which would hide it. */
-    reservoir_init(&ends, samples / 8, seed ^ PAGE_END_SALT);
-    offer_page_ends(d, &ends);
-    reservoir_init(&edges, samples / 4 - ends.n, seed);
-    offer_neighbours(d, &edges);
+    audit_pick_edges(d, samples / 4, seed, &ends, &edges);
     reservoir_init(&all, samples / 4, ~seed);
     offer_all(d, &all);
     r = room(&rest, (size_t)ends.n + edges.n + all.n, err);
