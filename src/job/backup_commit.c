@@ -123,7 +123,8 @@ backup_verify(struct backup_job *b, struct err *err)
                                         .size_bytes = d->row->size_bytes,
                                         .locator = d->row->locator,
                                         .layer_id = d->row->layer_id,
-                                        .below = &d->below};
+                                        .below = &d->below,
+                                        .is_new = true};
         memcpy(disks[i].layer_root, d->layer_root, sizeof d->layer_root);
         r = cat_backup_disk_set_state(b->env->catalog, ref(b, d), "verifying", NULL, err);
         if (r < 0)

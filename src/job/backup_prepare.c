@@ -43,6 +43,7 @@ load_parent(struct backup_job *b, struct bdisk *d, struct err *err)
     if (r >= 0) {
         d->parent_locator = xstrdup(parent.locator);
         d->parent_change_id = parent.change_id ? xstrdup(parent.change_id) : NULL;
+        d->parent_stored = parent.parent_layer_id ? parent.bytes.stored : 0;
     }
     cat_backup_disk_done(&parent);
     return r < 0 ? err_prefix(err, "parent of disk %lld", (long long)d->row->device_key)
@@ -200,6 +201,27 @@ publish_targets(struct backup_job *b, struct err *err)
     return cat_backup_set_targets(b->env->catalog, b->row.job_id, text, err);
 }
 
+/* What an incremental brings is known only once it is read; what the one before brought
+ * is the best guess.  Too little room for that is no reason to refuse, but to say so. */
+static void
+warn_of_space(struct backup_job *b)
+{
+    CLEANUP_FREE char *text = NULL;
+    struct repo_space space;
+    struct err err = ERR_INIT;
+    uint64_t expected = 0;
+
+    for (size_t i = 0; i < b->n; i++)
+        expected += b->disks[i].parent_stored;
+    if (expected == 0 || repo_space(b->repo, &space, &err) < 0 ||
+        space.free_bytes > expected)
+        return;
+    text = xasprintf("the backup before took %llu bytes, and the repository has %llu "
+                     "free: make room, or this one may fail",
+                     (unsigned long long)expected, (unsigned long long)space.free_bytes);
+    backup_warn(b, "repo_nearly_full", text);
+}
+
 int
 backup_prepare(struct backup_job *b, struct err *err)
 {
@@ -221,5 +243,6 @@ backup_prepare(struct backup_job *b, struct err *err)
             return err->class;
     }
     b->bad_disk = -1;
+    warn_of_space(b);
     return publish_targets(b, err);
 }

@@ -27,6 +27,7 @@ struct bdisk {
     struct disk_plan plan;
     char *parent_locator;   /* NULL = a full */
     char *parent_change_id; /* of the parent's snapshot; NULL = none */
+    uint64_t parent_stored; /* what the parent took when it was an incremental; else 0 */
     struct chain below;     /* what the layer stands on, base first; none = a full */
     struct export *export;  /* writer; NULL = none */
     uint16_t port;

@@ -16,6 +16,9 @@
 /* How long the node may be out of reach before the job is given up. */
 #define NODE_LOST_S 60u
 #define NODE_RETRY_MS 1000
+/* How often a node that is full is asked again. */
+#define NODE_BUSY_FIRST_MS 250
+#define NODE_BUSY_MAX_MS 4000
 #define SEED_MASK ((1ull << 62) - 1)
 
 static void
@@ -65,6 +68,46 @@ fill_spec(struct backup_job *b, struct job_spec *s)
         fill_disk(b, &b->disks[i], &s->disks[i]);
 }
 
+static bool
+node_is_busy(const struct err *err)
+{
+    return strcmp(err->code, "too_many_jobs") == 0 ||
+           strcmp(err->code, "too_many_leases") == 0;
+}
+
+/* A node that runs as many clients as it may is waited for, for as long as it takes:
+ * those end.  Whoever asked for the backup is answered meanwhile. */
+static int
+start_client(struct backup_job *b, const struct job_spec *spec, struct node_job *ret,
+             struct err *err)
+{
+    struct pollfd cancel = {.fd = live_cancel_fd(b->live), .events = POLLIN};
+    int pause_ms = 0;
+
+    for (;;) {
+        b->time_us = time_utc_us();
+        if (b->vsphere)
+            b->vsphere->renewed_ns = time_mono_ns();
+        if (node_client_start(b->node, spec, ret, err) >= 0)
+            break;
+        if (!node_is_busy(err))
+            return err->class;
+        if (pause_ms == 0) {
+            joblog_line(b->log, LOG_LEVEL_INFO, "waiting for the node: %s", err->msg);
+            backup_phase(b, "queued");
+            live_set_prepared(b->live);
+        }
+        err_clear(err);
+        pause_ms = pause_ms * 2 < NODE_BUSY_MAX_MS ? pause_ms * 2 + NODE_BUSY_FIRST_MS
+                                                   : NODE_BUSY_MAX_MS;
+        if (poll(&cancel, 1, pause_ms) > 0)
+            return err_set(err, ERR_CANCELLED, "cancelled", "cancelled while queued");
+    }
+    if (pause_ms > 0)
+        backup_phase(b, "transferring");
+    return 0;
+}
+
 static int
 post_job(struct backup_job *b, struct err *err)
 {
@@ -80,10 +123,7 @@ post_job(struct backup_job *b, struct err *err)
     fill_spec(b, &spec);
     if (backup_snapshot_spec(b, &spec, err) < 0)
         return err->class;
-    b->time_us = time_utc_us();
-    if (b->vsphere)
-        b->vsphere->renewed_ns = time_mono_ns();
-    if (node_client_start(b->node, &spec, &job, err) < 0)
+    if (start_client(b, &spec, &job, err) < 0)
         return err->class;
     FAILPOINT(NODE_JOB_POSTED);
     joblog_line(b->log, LOG_LEVEL_INFO, "node started client pid=%u attempt=%u", job.pid,
@@ -347,6 +387,10 @@ backup_transfer(struct backup_job *b, struct err *err)
                     stop_err.msg);
     if (r >= 0)
         backup_snapshot_settle(b);
+    if (b->vsphere) { /* the host is read no more */
+        host_queue_leave(b->vsphere->place);
+        b->vsphere->place = NULL;
+    }
     FAILPOINT(NODE_JOB_ENDED);
     /* Waits for a push that is being stored. */
     live_set_manifests(b->live, NULL);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "job/journal.h"
 #include "job/snapshot_lease.h"
+#include "store/group_roots.h"
 #include "store/layer.h"
 #include "store/ports.h"
 
@@ -113,11 +114,14 @@ undo_files(struct backup_job *b, struct bdisk *d, struct report *r)
 {
     CLEANUP_FREE char *sealed = xasprintf("%s.manifest", d->row->locator);
     CLEANUP_FREE char *part = xasprintf("%s.manifest.part", d->row->locator);
+    CLEANUP_FREE char *roots = xasprintf("%s" GROUP_ROOTS_SUFFIX, d->row->locator);
     struct err err = ERR_INIT;
     int rc;
 
     if (d->res_manifest) {
         rc = repo_remove(b->repo, part, true, &err);
+        if (rc >= 0)
+            rc = repo_remove(b->repo, roots, true, &err);
         if (rc >= 0)
             rc = repo_remove(b->repo, sealed, true, &err);
         note(b, r, RES_MANIFEST, sealed, rc, &err);

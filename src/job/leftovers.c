@@ -17,6 +17,7 @@
 #include "job/restore_record.h"
 #include "job/snapshot_lease.h"
 #include "os/child.h"
+#include "store/group_roots.h"
 #include "store/layer.h"
 
 #define KILL_TIMEOUT_MS 10000u
@@ -57,8 +58,9 @@ remove_manifest(struct repo *repo, const char *locator, struct err *err)
 {
     CLEANUP_FREE char *sealed = xasprintf("%s.manifest", locator);
     CLEANUP_FREE char *part = xasprintf("%s.manifest.part", locator);
+    CLEANUP_FREE char *roots = xasprintf("%s" GROUP_ROOTS_SUFFIX, locator);
 
-    if (repo_remove(repo, part, true, err) < 0)
+    if (repo_remove(repo, part, true, err) < 0 || repo_remove(repo, roots, true, err) < 0)
         return err->class;
     return repo_remove(repo, sealed, true, err);
 }

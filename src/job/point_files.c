@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "model/naming.h"
+#include "store/group_roots.h"
 #include "store/layer.h"
 
 char *
@@ -37,10 +38,12 @@ remove_disk(struct repo *repo, const char *locator, struct err *err)
 {
     CLEANUP_FREE char *manifest = xasprintf("%s.manifest", locator);
     CLEANUP_FREE char *part = xasprintf("%s.manifest.part", locator);
+    CLEANUP_FREE char *roots = xasprintf("%s" GROUP_ROOTS_SUFFIX, locator);
     CLEANUP_FREE char *dir = xstrdup(locator);
     struct err ignored = ERR_INIT;
 
     if (repo_remove(repo, part, true, err) < 0 ||
+        repo_remove(repo, roots, true, err) < 0 ||
         repo_remove(repo, manifest, true, err) < 0 ||
         layer_remove(repo, locator, err) < 0)
         return err_prefix(err, "remove the files of '%s'", locator);

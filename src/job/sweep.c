@@ -10,6 +10,7 @@
 #include "catalog/cat_repository.h"
 #include "job/repo_set.h"
 #include "model/naming.h"
+#include "store/group_roots.h"
 #include "store/repo.h"
 
 struct vm_sweep {
@@ -50,7 +51,8 @@ names_done(struct names *l)
 static bool
 file_seq(const char *name, uint32_t *ret)
 {
-    static const char *const suffixes[] = {".qcow2", ".manifest", ".manifest.part"};
+    static const char *const suffixes[] = {".qcow2", ".manifest", ".manifest.part",
+                                           GROUP_ROOTS_SUFFIX};
 
     for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
         if (naming_seq_from_file(name, suffixes[i], ret) == 0)

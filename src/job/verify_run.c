@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "job/worker_run.h"
+#include "store/group_roots.h"
 
 /* A layer that is gone, or that cannot be opened, is damage like any other.  A qemu-nbd
  * that does not start for want of something else says nothing about the backup. */
@@ -30,7 +31,8 @@ open_readers(struct verify_run *v, struct err *err)
                                 .repo = v->repo,
                                 .locator = d->locator,
                                 .key = d->key,
-                                .size_bytes = d->size_bytes};
+                                .size_bytes = d->size_bytes,
+                                .alone = v->task == WORKER_VERIFY};
 
         if (d->source)
             continue;
@@ -51,6 +53,27 @@ fill_layer(struct worker_spec_layer *l, const char *manifest, const char *id,
     l->manifest = xstrdup(manifest);
     snprintf(l->layer_id, sizeof l->layer_id, "%s", id);
     memcpy(l->layer_root, root, MANIFEST_HASH_SIZE);
+}
+
+/* The digests of groups lie beside the manifest. */
+static char *
+roots_of(const char *manifest)
+{
+    return xasprintf("%.*s" GROUP_ROOTS_SUFFIX, (int)(strrchr(manifest, '.') - manifest),
+                     manifest);
+}
+
+static void
+fill_roots(const struct verify_disk *d, const char *manifest, struct worker_spec_disk *s)
+{
+    const struct chain_layer *parent;
+
+    s->roots = roots_of(manifest);
+    if (!d->below || d->below->n == 0)
+        return;
+    parent = &d->below->v[d->below->n - 1];
+    s->parent_roots = roots_of(parent->manifest);
+    memcpy(s->parent_content_root, parent->content_root, MANIFEST_HASH_SIZE);
 }
 
 static int
@@ -75,6 +98,8 @@ fill_disk(const struct verify_run *v, const struct verify_disk *d,
         fill_layer(&s->layers[i], d->below->v[i].manifest, d->below->v[i].layer_id,
                    d->below->v[i].layer_root);
     fill_layer(&s->layers[n], path, d->layer_id, d->layer_root);
+    if (d->is_new)
+        fill_roots(d, path, s);
     s->has_content_root = d->has_content_root;
     memcpy(s->content_root, d->content_root, sizeof s->content_root);
     return 0;
@@ -136,6 +161,9 @@ on_event(void *arg, const struct job_event *e)
     case EVENT_DISK_DONE:
         if (d)
             on_disk_done(d, e);
+        joblog_line(v->log, LOG_LEVEL_INFO,
+                    "disk device_key=%u read back, manifest_bytes=%llu so far", e->disk,
+                    (unsigned long long)e->manifest_bytes);
         break;
     case EVENT_WARNING:
         joblog_line(v->log, LOG_LEVEL_WARN, "worker warning code=%s message='%s'",

@@ -28,6 +28,7 @@ struct verify_disk {
     const char *layer_id;
     uint8_t layer_root[MANIFEST_HASH_SIZE];
     const struct chain *below; /* the layers that it stands on; NULL or empty = a full */
+    bool is_new; /* made by this job: of the layers below only what it touched is read */
     bool has_content_root;
     uint8_t content_root[MANIFEST_HASH_SIZE]; /* out when !has_content_root */
     const char *target;                       /* restore: NBD URI to copy to; else NULL */

@@ -122,8 +122,10 @@ struct job_event {
     uint8_t layer_root[MANIFEST_HASH_SIZE]; /* disk_done */
     bool has_content_root;                  /* disk_done */
     uint8_t content_root[MANIFEST_HASH_SIZE];
-    enum job_result status;          /* result */
-    bool retryable;                  /* result */
+    uint64_t manifest_bytes; /* disk_done of a worker: read of manifests so far, of all
+                              * disks; 0 = not told */
+    enum job_result status;  /* result */
+    bool retryable;          /* result */
     struct event_snapshot *snapshot; /* snapshot */
     json_t *configuration;           /* vm_config: an object, owned */
     char *nvram;                     /* vm_config: base64; NULL = none */

@@ -136,8 +136,13 @@ struct worker_spec_disk {
     size_t n_layers;                  /* 1..SPEC_LAYERS_MAX; ids differ */
     bool has_content_root;
     uint8_t content_root[MANIFEST_HASH_SIZE];
-    char *target; /* restore: NBD URI; else NULL */
-    bool resume;  /* restore: what the target holds already is compared first */
+    /* verify, of a backup that is being made: group digests (docs/design/repository.md
+     * 3.1).  With those of the parent only what the tip touched is read below it. */
+    char *roots;        /* where to leave the tip's; NULL = nowhere */
+    char *parent_roots; /* NULL = everything is read */
+    uint8_t parent_content_root[MANIFEST_HASH_SIZE]; /* with parent_roots */
+    char *target;                                    /* restore: NBD URI; else NULL */
+    bool resume; /* restore: what the target holds already is compared first */
 };
 
 struct worker_spec {

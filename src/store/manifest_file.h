@@ -69,6 +69,9 @@ int manifest_file_at(struct manifest_file *f, uint64_t number,
 int manifest_file_find(struct manifest_file *f, uint64_t block,
                        struct manifest_record *ret, struct err *err);
 void manifest_file_free(struct manifest_file *f); /* NULL ok */
+/* What this process has read of manifests so far: what a job costs is to follow what
+ * changed. */
+uint64_t manifest_file_bytes_read(void);
 
 /* Reads it all; *ret_root may be NULL. */
 int manifest_file_check(const char *path, uint8_t ret_root[MANIFEST_ROOT_SIZE],
