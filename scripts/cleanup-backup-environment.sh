@@ -478,6 +478,8 @@ step_files() {
                 file=${file#"$repo"/}
                 if [ -n "${of_jobs:-}" ] && grep -qxF "${file%%.*}.qcow2" <<<"$of_jobs"; then
                     note "$file: of a running backup"
+                elif [ "$hub_state" = hung ]; then
+                    note "$file: of a backup that runs, or the hub removes it at its next start"
                 else
                     note "$file: the hub removes it, at its next start at the latest (--restart-hub)"
                 fi
