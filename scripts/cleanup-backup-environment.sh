@@ -140,7 +140,7 @@ holders() { timeout 60 find -L /proc/[0-9]*/fd -maxdepth 1 -samefile "$1" 2>/dev
 opened_below() { # FOLDER: "PID PATH" of each open file
     timeout 60 find /proc/[0-9]*/fd -maxdepth 1 -lname "$1/*" -printf '%h %l\n' 2>/dev/null | sed 's|^/proc/\([0-9]*\)/fd |\1 |' | sort -u
 }
-has_ended() { [ "$(start_of "$1")" != "$2" ] || [ "$(awk '{ print $3 }' <"/proc/$1/stat" 2>/dev/null)" = Z ]; }
+has_ended() { [ "$(start_of "$1")" != "$2" ] || [ "$(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null)" = Z ]; }
 wait_for() { # SECONDS COMMAND…
     local end=$((SECONDS + $1))
     shift
@@ -196,7 +196,7 @@ orphans() {
         name=$(exe_of "$pid") || continue
         case $name in qemu-nbd | qemu-img | sendense-worker | sendense-files) ;; *) continue ;; esac
         [ -z "$hub_pid" ] || ! is_below "$pid" "$hub_pid" || continue
-        mapfile -d '' -t args <"$dir/cmdline" 2>/dev/null || continue
+        { mapfile -d '' -t args <"$dir/cmdline"; } 2>/dev/null || continue
         [ "${#args[@]}" -gt 0 ] || continue
         case $name in
         qemu-nbd) is_our_nbd "${args[@]}" || continue ;;
@@ -206,7 +206,7 @@ orphans() {
         printf '%s %s %s\n' "$pid" "$(start_of "$pid")" "$name"
     done
 }
-port_of() { tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | sed -n 's/^--port=//p'; }
+port_of() { { tr '\0' '\n' <"/proc/$1/cmdline"; } 2>/dev/null | sed -n 's/^--port=//p'; }
 
 # --- the hub and its catalog ---
 
