@@ -26,6 +26,12 @@ static const struct {
     enum doctor_severity severity;
     const char *why, *mend;
 } about[DOCTOR_KIND_COUNT] = {
+    [DOCTOR_HUB_AWAY] = {DOCTOR_UNKNOWN,
+                         "the hub does not answer: nothing is backed up or restored, and "
+                         "only this machine was looked at",
+                         "start it (`sendense-hub run`); its log says why it ended. At "
+                         "its start it cleans up what it left; then run this command "
+                         "again"},
     [DOCTOR_PROCESS_ORPHAN] =
         {DOCTOR_ERROR,
          "a process that this hub or node started runs without it: it may keep an image, "

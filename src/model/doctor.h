@@ -27,6 +27,7 @@ const char *doctor_severity_to_str(enum doctor_severity v);
 int doctor_severity_from_str(const char *s, enum doctor_severity *ret);
 
 #define DOCTOR_KIND_LIST(X)                                                              \
+    X(DOCTOR_HUB_AWAY, "hub_unreachable") /* of the command line alone */                \
     X(DOCTOR_PROCESS_ORPHAN, "process_orphan")                                           \
     X(DOCTOR_PROCESS_UNJOURNALLED, "process_unjournalled")                               \
     X(DOCTOR_PORT_TAKEN, "port_taken")                                                   \
