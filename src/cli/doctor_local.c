@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 #include "model/naming.h"
-#include "os/proc_scan.h"
+#include "os/proc_owned.h"
 
 #define HERE "this machine"
 #define HUB "sendense-hub"
@@ -83,7 +83,7 @@ look_at_processes(struct local_look *l)
 
         if (is_daemon(p) || (!p->owner && !is_export(p)) || has_daemon_above(l, p))
             continue;
-        what = proc_describe(p);
+        what = proc_describe(p, proc_is_ours_to_end(p));
         doctor_add(l->found, DOCTOR_PROCESS_ORPHAN, HERE, "%s%s%s", what,
                    p->owner ? ", started by " : "", p->owner ? p->owner : "");
         note_folder(l, p);
@@ -122,7 +122,7 @@ static void
 look_at_hub(struct local_look *l, const char *url, const char *why)
 {
     const struct proc *hub = find_hub(l);
-    CLEANUP_FREE char *who = hub ? proc_describe(hub) : NULL;
+    CLEANUP_FREE char *who = hub ? proc_describe(hub, false) : NULL;
 
     doctor_add(l->found, DOCTOR_HUB_AWAY, HERE, "%s: %s; %s%s", url, why,
                who ? "a hub runs here: " : "no " HUB " runs on this machine",

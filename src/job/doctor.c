@@ -39,7 +39,8 @@ look_done(struct doctor_look *l)
     for (size_t i = 0; i < l->n_fixes; i++)
         fix_done(&l->fixes[i]);
     free(l->fixes);
-    *l = (struct doctor_look){.env = l->env, .deadline_ns = l->deadline_ns};
+    *l =
+        (struct doctor_look){.env = l->env, .how = l->how, .deadline_ns = l->deadline_ns};
 }
 
 /* One for each finding. */
@@ -114,7 +115,7 @@ doctor_others(const struct doctor_look *l, const char *target, bool *ret_any)
             continue;
         last = l->fds[i].pid;
         p = proc_find(&l->procs, last);
-        who = p ? proc_describe(p) : xasprintf("pid %d", (int)last);
+        who = p ? proc_describe(p, false) : xasprintf("pid %d", (int)last);
         before = text;
         text = before ? xasprintf("%s, %s", before, who) : xstrdup(who);
     }
@@ -122,6 +123,18 @@ doctor_others(const struct doctor_look *l, const char *target, bool *ret_any)
 }
 
 /* ---- a look ---- */
+
+static bool
+is_stopping(const struct doctor_look *l)
+{
+    return l->how->stop && l->how->stop(l->how->arg);
+}
+
+bool
+doctor_out_of_time(const struct doctor_look *l)
+{
+    return is_stopping(l) || time_mono_ns() >= l->deadline_ns;
+}
 
 static void
 take_fd_seen(void *arg, pid_t pid, const char *target)
@@ -149,6 +162,8 @@ static int
 look(struct doctor_look *l, struct err *err)
 {
     look_done(l);
+    if (is_stopping(l))
+        return err_set(err, ERR_UNAVAILABLE, "shutting_down", "the hub stops");
     if (look_outside(l, err) < 0)
         return err_prefix(err, "look");
     doctor_look_processes(l);
@@ -159,12 +174,6 @@ look(struct doctor_look *l, struct err *err)
     doctor_look_repositories(l);
     doctor_look_nodes(l);
     return 0;
-}
-
-static bool
-out_of_time(const struct doctor_look *l)
-{
-    return time_mono_ns() >= l->deadline_ns;
 }
 
 /* What only one of two looks saw was on its way. */
@@ -258,15 +267,14 @@ all_gone(const struct doctor_findings *fixable, const struct doctor_findings *no
 
 /* What is not seen any more was mended, also what hung on something else. */
 static int
-look_after(struct doctor_look *l, struct doctor_findings *found, const char *actor,
-           struct err *err)
+look_after(struct doctor_look *l, struct doctor_findings *found, struct err *err)
 {
     for (unsigned i = 0; i < SETTLE_TRIES; i++) {
         if (i > 0)
             poll(NULL, 0, AGAIN_MS);
         if (look(l, err) < 0)
             return err->class;
-        if (all_gone(found, &l->found) || out_of_time(l))
+        if (all_gone(found, &l->found) || doctor_out_of_time(l))
             break;
     }
     for (size_t i = 0; i < found->n; i++) {
@@ -278,27 +286,27 @@ look_after(struct doctor_look *l, struct doctor_findings *found, const char *act
         if (f->fixable && !f->fixed && !f->problem)
             f->problem = xstrdup("it is still there");
         if (f->fixable)
-            tell(l->env, f, actor, f->fixed ? NULL : f->problem);
+            tell(l->env, f, l->how->actor, f->fixed ? NULL : f->problem);
     }
     return 0;
 }
 
 static int
-run(struct job_env *env, bool fix, const char *actor, struct doctor_findings *ret,
+run(struct job_env *env, const struct doctor_how *how, struct doctor_findings *ret,
     struct err *err)
 {
-    struct doctor_look l = {.env = env,
-                            .deadline_ns = time_mono_ns() + LOOK_S * NS_PER_S};
+    struct doctor_look l = {
+        .env = env, .how = how, .deadline_ns = time_mono_ns() + LOOK_S * NS_PER_S};
     CLEANUP_DOCTOR_FINDINGS struct doctor_findings found = {0};
     bool tried = false;
     int r = look_twice(&l, err);
 
-    if (r == 0 && fix)
+    if (r == 0 && how->fix)
         tried = mend_all(&l);
     found = l.found;
     l.found = (struct doctor_findings){0};
     if (r == 0 && tried)
-        r = look_after(&l, &found, actor, err);
+        r = look_after(&l, &found, err);
     look_done(&l);
     if (r < 0)
         return r;
@@ -308,7 +316,7 @@ run(struct job_env *env, bool fix, const char *actor, struct doctor_findings *re
 }
 
 int
-doctor_run(struct job_env *env, bool fix, const char *actor, struct doctor_findings *ret,
+doctor_run(struct job_env *env, const struct doctor_how *how, struct doctor_findings *ret,
            struct err *err)
 {
     static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
@@ -317,7 +325,7 @@ doctor_run(struct job_env *env, bool fix, const char *actor, struct doctor_findi
     if (pthread_mutex_trylock(&one) != 0)
         return err_set(err, ERR_EXISTS, "doctor_running",
                        "somebody else's doctor is just looking; try again in a moment");
-    r = run(env, fix, actor, ret, err);
+    r = run(env, how, ret, err);
     pthread_mutex_unlock(&one);
     return r;
 }

@@ -14,10 +14,18 @@
 #include "job/env.h"
 #include "model/doctor.h"
 
-/* @fix: mends what is provably ours and safe, then looks again; each act is an event,
+struct doctor_how {
+    bool fix;
+    const char *actor;       /* for the events */
+    bool (*stop)(void *arg); /* true: the hub stops, answer soon; NULL = never */
+    void *arg;
+};
+
+/* fix: mends what is provably ours and safe, then looks again; each act is an event,
  * told as @actor's.  Finished backups are never touched.  What could not be looked at is
- * a finding, no failure.  ERR_EXISTS "doctor_running": one at a time. */
-int doctor_run(struct job_env *env, bool fix, const char *actor,
+ * a finding, no failure.  ERR_EXISTS "doctor_running": one at a time;
+ * ERR_UNAVAILABLE "shutting_down". */
+int doctor_run(struct job_env *env, const struct doctor_how *how,
                struct doctor_findings *ret, struct err *err);
 
 #endif

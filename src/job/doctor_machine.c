@@ -84,13 +84,13 @@ doctor_look_processes(struct doctor_look *l)
         CLEANUP_FREE char *what = NULL;
 
         if (is_orphan(l, p, mark)) {
-            what = proc_describe(p);
+            what = proc_describe(p, proc_is_ours_to_end(p));
             doctor_add(&l->found, DOCTOR_PROCESS_ORPHAN, HUB, "%s", what);
             if (proc_is_ours_to_end(p))
                 doctor_fixable(l, &(struct doctor_fix){.action = DOCTOR_END_PROCESS,
                                                        .process = p->id});
         } else if (is_unjournalled(l, p)) {
-            what = proc_describe(p);
+            what = proc_describe(p, proc_is_ours_to_end(p));
             doctor_add(&l->found, DOCTOR_PROCESS_UNJOURNALLED, HUB, "%s", what);
         }
     }

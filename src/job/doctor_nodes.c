@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/timeutil.h"
 #include "catalog/cat_backup.h"
 #include "catalog/cat_node.h"
 #include "job/doctor_priv.h"
@@ -100,7 +99,7 @@ doctor_look_nodes(struct doctor_look *l)
     for (size_t i = 0; i < list.n; i++) {
         CLEANUP_FREE char *where = xasprintf("node '%s'", list.v[i].name);
 
-        if (time_mono_ns() < l->deadline_ns)
+        if (!doctor_out_of_time(l))
             look_at_node(l, &list.v[i]);
         else
             doctor_add(&l->found, DOCTOR_NODE_AWAY, where,

@@ -33,6 +33,7 @@ struct doctor_fd {
 
 struct doctor_look {
     struct job_env *env;
+    const struct doctor_how *how;
     uint64_t deadline_ns;   /* what would begin later is not looked at, and says so */
     struct proc_list procs; /* read before the journal: what is in both is owned */
     struct doctor_fd *fds;  /* images of repositories, sockets */
@@ -45,6 +46,9 @@ struct doctor_look {
 
 /* The last finding can be mended so; strings are copied. */
 void doctor_fixable(struct doctor_look *l, const struct doctor_fix *how);
+
+/* Nothing that takes long may begin any more. */
+bool doctor_out_of_time(const struct doctor_look *l);
 
 bool doctor_is_live(const struct doctor_look *l, const char *job_id);
 /* Is there an open entry of @kind (NULL = any) with that key? */

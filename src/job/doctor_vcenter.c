@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/timeutil.h"
 #include "catalog/cat_backup.h"
 #include "catalog/cat_credential.h"
+#include "catalog/cat_vm.h"
 #include "job/credentials.h"
 #include "job/discover.h"
 #include "job/doctor_priv.h"
@@ -92,6 +92,16 @@ is_being_backed_up(const struct server_look *s, const char *vm_id)
     return busy;
 }
 
+/* The node may just be removing one, of a job that is over. */
+static bool
+has_any_lease(const struct server_look *s, const struct vsphere_marked_vm *vm)
+{
+    for (size_t i = 0; i < s->leases->n; i++)
+        if (strcmp(s->leases->v[i].vm_ref, vm->ref) == 0)
+            return true;
+    return false;
+}
+
 /* Machines that nobody backs up with us are others' business. */
 static void
 judge_consolidation(const struct server_look *s, const struct vsphere_marked_vm *vm)
@@ -101,9 +111,56 @@ judge_consolidation(const struct server_look *s, const struct vsphere_marked_vm 
 
     if (!vm->consolidation_needed || !vm->instance_uuid[0] ||
         discover_known(s->l->env, s->row->id, vm->instance_uuid, id, &err) < 0 ||
-        !id[0] || is_being_backed_up(s, id))
+        !id[0] || is_being_backed_up(s, id) || has_any_lease(s, vm))
         return;
     doctor_add(&s->l->found, DOCTOR_CONSOLIDATION, s->where, "VM '%.200s'", vm->name);
+}
+
+static bool
+is_listed(const struct vsphere_answer *a, const char *snapshot)
+{
+    for (size_t i = 0; i < a->n_marked; i++)
+        for (size_t k = 0; k < a->marked[i].n_snapshots; k++)
+            if (strcmp(a->marked[i].snapshots[k].name, snapshot) == 0)
+                return true;
+    return false;
+}
+
+static bool
+reads_a_disk(const struct cat_backup *row)
+{
+    for (size_t i = 0; i < row->n_disks; i++)
+        if (strcmp(row->disks[i].state, "transferring") == 0)
+            return true;
+    return false;
+}
+
+/* Is the job of this server, and reads from its snapshot now? */
+static bool
+needs_its_snapshot(const struct server_look *s, const char *job_id)
+{
+    struct cat_backup row = {0};
+    struct cat_vm vm = {0};
+    struct err ignored = ERR_INIT;
+    bool needs = false;
+
+    if (doctor_is_live(s->l, job_id) &&
+        cat_backup_get_by_job(s->l->env->catalog, job_id, &row, &ignored) >= 0 &&
+        reads_a_disk(&row) &&
+        cat_vm_get(s->l->env->catalog, row.vm_id, &vm, &ignored) >= 0)
+        needs = vm.credential_id && strcmp(vm.credential_id, s->row->id) == 0;
+    cat_vm_done(&vm);
+    cat_backup_done(&row);
+    return needs;
+}
+
+static void
+judge_lease(const struct server_look *s, const struct lease *lease,
+            const struct vsphere_answer *a)
+{
+    if (!is_listed(a, lease->snapshot_name) && needs_its_snapshot(s, lease->job_id))
+        doctor_add(&s->l->found, DOCTOR_SNAPSHOT_GONE, s->where, "'%s' of VM '%.200s'",
+                   lease->snapshot_name, lease->vm_name);
 }
 
 static void
@@ -125,6 +182,8 @@ look_at_server(const struct server_look *s)
             judge_snapshot(s, &a.marked[i], &a.marked[i].snapshots[k]);
         judge_consolidation(s, &a.marked[i]);
     }
+    for (size_t i = 0; i < s->leases->n; i++)
+        judge_lease(s, &s->leases->v[i], &a);
 }
 
 void
@@ -144,7 +203,7 @@ doctor_look_vcenters(struct doctor_look *l, const char *node_id,
 
         if (strcmp(list.v[i].node_id, node_id) != 0)
             continue;
-        if (time_mono_ns() < l->deadline_ns)
+        if (!doctor_out_of_time(l))
             look_at_server(&s);
         else
             doctor_add(&l->found, DOCTOR_VCENTER_AWAY, where,

@@ -151,6 +151,11 @@ static const struct {
          "a snapshot with the mark of this hub exists, but no job runs and no lease "
          "removes it: it grows and slows the VM down",
          FIX " removes it, and only it, through the node"},
+    [DOCTOR_SNAPSHOT_GONE] =
+        {DOCTOR_ERROR,
+         "a running backup reads from a snapshot that is no longer at the vCenter: "
+         "somebody removed it and the backup will fail, or it is failing just now",
+         "find who removes snapshots; start the backup again when it has failed"},
     [DOCTOR_SNAPSHOT_FOREIGN] =
         {DOCTOR_INFO,
          "a snapshot has a name like ours, but was not made by this hub and node; it is "

@@ -54,6 +54,7 @@ int doctor_severity_from_str(const char *s, enum doctor_severity *ret);
     X(DOCTOR_LEASE_STUCK, "lease_stuck")                                                 \
     X(DOCTOR_VCENTER_AWAY, "vcenter_unreachable")                                        \
     X(DOCTOR_SNAPSHOT_ORPHAN, "snapshot_orphan")                                         \
+    X(DOCTOR_SNAPSHOT_GONE, "snapshot_gone")                                             \
     X(DOCTOR_SNAPSHOT_FOREIGN, "snapshot_foreign")                                       \
     X(DOCTOR_CONSOLIDATION, "consolidation_needed")                                      \
     X(DOCTOR_LOOK_FAILED, "look_failed")

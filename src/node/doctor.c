@@ -52,7 +52,7 @@ look_at_processes(struct look *l, struct err *err)
 
         if (!proc_is_orphan(&procs, p, mark, getpid()))
             continue;
-        what = proc_describe(p);
+        what = proc_describe(p, proc_is_ours_to_end(p));
         if (l->fix && proc_is_ours_to_end(p) &&
             mended(l, proc_end(&p->id, &why), what, &why))
             continue;

@@ -176,18 +176,18 @@ proc_program(const struct proc *p)
 }
 
 char *
-proc_describe(const struct proc *p)
+proc_describe(const struct proc *p, bool words)
 {
-    CLEANUP_FREE char *words = xstrdup("");
+    CLEANUP_FREE char *text = xstrdup("");
 
-    for (size_t i = 1; i < p->argc && strlen(words) < DESCRIBE_MAX; i++) {
-        char *longer = xasprintf("%s %s", words, p->argv[i]);
+    for (size_t i = 1; words && i < p->argc && strlen(text) < DESCRIBE_MAX; i++) {
+        char *longer = xasprintf("%s %s", text, p->argv[i]);
 
-        free(words);
-        words = longer;
+        free(text);
+        text = longer;
     }
     return xasprintf("%.40s (pid %d)%s%.*s", proc_program(p), (int)p->id.pid,
-                     *words ? ":" : "", DESCRIBE_MAX - 70, words);
+                     *text ? ":" : "", DESCRIBE_MAX - 70, text);
 }
 
 const char *

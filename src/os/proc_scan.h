@@ -44,8 +44,9 @@ const struct proc *proc_find(const struct proc_list *l, pid_t pid); /* NULL = no
 bool proc_descends(const struct proc_list *l, const struct proc *p, pid_t ancestor);
 /* The base name of argv[0], else of the program's file; never NULL. */
 const char *proc_program(const struct proc *p);
-/* "qemu-nbd (pid 123): its first words", at most 300 bytes; caller frees. */
-char *proc_describe(const struct proc *p);
+/* "qemu-nbd (pid 123)", and with @words ": its first words", at most 300 bytes; caller
+ * frees.  Words of programs that are not ours may be secrets. */
+char *proc_describe(const struct proc *p, bool words);
 /* The value of "--NAME=VALUE" in argv; NULL = absent.  @option with its dashes. */
 const char *proc_option(const struct proc *p, const char *option);
 

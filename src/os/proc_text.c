@@ -14,8 +14,9 @@
 #define FIELD_START 22
 
 #define TCP_LISTEN 0x0A
-#define TCP_FIELDS 10 /* sl local remote st queues timer retransmits uid timeout inode   \
-                       */
+#define TCP_FIELDS                                                                       \
+    10 /* sl local remote st queues timer retransmits uid timeout inode                  \
+        */
 #define TCP_LOCAL 1
 #define TCP_STATE 3
 #define TCP_INODE 9

@@ -25,7 +25,7 @@ a_child_is_seen_with_its_mark(void **state)
 {
     CLEANUP_PROC_LIST struct proc_list l = {0};
     CLEANUP_CHILD struct child *c = NULL;
-    CLEANUP_FREE char *text = NULL;
+    CLEANUP_FREE char *text = NULL, *name = NULL;
     const struct proc *p, *self;
     struct err err = ERR_INIT;
     char line[100];
@@ -47,9 +47,12 @@ a_child_is_seen_with_its_mark(void **state)
     assert_non_null(strstr(p->exe, "/child_helper"));
     assert_string_equal(proc_option(p, "--export-name"), "x");
     assert_null(proc_option(p, "--export"));
-    text = proc_describe(p);
+    text = proc_describe(p, true);
     assert_non_null(strstr(text, "child_helper (pid "));
     assert_non_null(strstr(text, "--export-name=x"));
+    name = proc_describe(p, false);
+    assert_non_null(strstr(name, "child_helper (pid "));
+    assert_null(strstr(name, "stay"));
     assert_true(proc_descends(&l, p, getpid()));
     assert_true(proc_descends(&l, p, self->ppid));
     assert_false(proc_descends(&l, self, getpid()));
