@@ -126,7 +126,7 @@ bool
 vsphere_mark_parse(const char *description, struct vsphere_mark *ret)
 {
     const char *p = description;
-    struct vsphere_mark m;
+    struct vsphere_mark m = {0};
 
     if (!take_word(&p, "sendense/1 hub=", m.hub, sizeof(m.hub)) ||
         !take_word(&p, " node=", m.node, sizeof(m.node)) ||
