@@ -103,7 +103,7 @@ _sendense() {
         ;;
     esac
     case $noun,$verb in
-    ,) words='login repo node credential vm backup restore token events version completion help --help --version' ;;
+    ,) words='login repo node credential vm backup restore token doctor events version completion help --help --version' ;;
     login,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
     repo,) words='add ls show import' ;;
     repo,add) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
@@ -148,10 +148,11 @@ _sendense() {
     token,create) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --scope --expires-in' ;;
     token,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     token,revoke) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    doctor,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --fix" ;;
     events,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -f --follow --after --progress" ;;
     version,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
     completion,) words='bash zsh fish'" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
-    help,) words='login repo node credential vm backup restore token events version completion help'" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
+    help,) words='login repo node credential vm backup restore token doctor events version completion help'" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

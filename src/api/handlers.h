@@ -13,6 +13,9 @@ API_HANDLER(api_health);
 API_HANDLER(api_ready);
 API_HANDLER(api_version);
 /* routes_repository.c */
+API_HANDLER(api_doctor_look);
+API_HANDLER(api_doctor_fix);
+
 API_HANDLER(api_repositories_list);
 API_HANDLER(api_repositories_add);
 API_HANDLER(api_repositories_get);

@@ -88,6 +88,9 @@ const struct http_route api_routes[] = {
     {"POST", MOUNTS "/{id}/archive", "restore", HTTP_BODY_JSON, 0,
      api_mounts_archive_many, NULL},
 
+    {"POST", V1 "/doctor", "operate", HTTP_BODY_NONE, 0, api_doctor_look, NULL},
+    {"POST", V1 "/doctor/fix", "admin", HTTP_BODY_NONE, 0, api_doctor_fix, NULL},
+
     {"GET", V1 "/events", "read", HTTP_BODY_NONE, 0, api_events, NULL},
 
     {"GET", V1 "/tokens", "admin", HTTP_BODY_NONE, 0, api_tokens_list, NULL},

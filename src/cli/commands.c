@@ -94,6 +94,7 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_TLS] = {"tls", .help = "TLS with a key made for this; always when not loopback"},
     [OPT_PSK_FILE] = {"psk-file", .arg = "FILE", .is_file = true,
                       .help = "write the key of TLS to this new file (mode 0600)"},
+    [OPT_FIX] = {"fix", .help = "mend what is provably ours and safe to mend"},
 };
 
 #define PATH_NOTE                                                                        \
@@ -234,6 +235,15 @@ const struct cli_cmd cli_commands[] = {
     {"token", "ls", "", 0, 0, "list tokens", NULL, NULL, 0, true, cmd_token_ls},
     {"token", "revoke", "ID", 1, 1, "make a token useless", NULL, NULL, 0, true,
      cmd_token_revoke},
+    {"doctor", NULL, "", 0, 0, "look whether hub, nodes, repositories and vCenters agree",
+     "Looks from outside: at processes, ports, sockets, locks and headers of images,\n"
+     "snapshots; explains what it finds and how to mend it.  Exit code 0 only when all\n"
+     "agrees, 1 when something does not, 8 when something could not be looked at.  A "
+     "hub\n"
+     "that does not answer: shows what can be seen on this machine.  --fix never "
+     "touches\n"
+     "a finished backup.",
+     NULL, BIT(OPT_FIX), false, cmd_doctor},
     {"events", NULL, "", 0, 0, "print what happened, one line an event",
      "With -o json or jsonl each event is one line of JSON.", NULL,
      BIT(OPT_FOLLOW) | BIT(OPT_AFTER) | BIT(OPT_PROGRESS), true, cmd_events},

@@ -61,6 +61,7 @@ enum cli_opt_id {
     OPT_LISTEN,
     OPT_TLS,
     OPT_PSK_FILE,
+    OPT_FIX,
     OPT_END,
 };
 

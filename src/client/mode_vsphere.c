@@ -32,6 +32,37 @@ list(struct vim_session *s, struct vsphere_answer *a, struct err *err)
     return 0;
 }
 
+static void
+put_marked(const struct vim_vm_snapshots *vm, struct vsphere_marked_vm *ret)
+{
+    *ret = (struct vsphere_marked_vm){
+        .ref = xstrdup(vm->item.ref.value),
+        .name = xstrdup(vm->item.name),
+        .instance_uuid = xstrdup(vm->item.instance_uuid),
+        .consolidation_needed = vm->consolidation_needed,
+        .snapshots = xcalloc(vm->n_snapshots + 1, sizeof(*ret->snapshots)),
+    };
+    for (; ret->n_snapshots < vm->n_snapshots; ret->n_snapshots++) {
+        const struct vim_snapshot_item *s = &vm->snapshots[ret->n_snapshots];
+
+        ret->snapshots[ret->n_snapshots] = (struct vsphere_marked_snapshot){
+            .name = xstrdup(s->name), .description = xstrdup(s->description)};
+    }
+}
+
+static int
+marked_snapshots(struct vim_session *s, struct vsphere_answer *a, struct err *err)
+{
+    CLEANUP_VIM_VM_SNAPSHOTS struct vim_vm_snapshots_list l = {0};
+
+    if (vim_list_snapshots(s, VSPHERE_SNAPSHOT_PREFIX, &l, err) < 0)
+        return err->class;
+    a->marked = xcalloc(l.n + 1, sizeof(*a->marked));
+    for (; a->n_marked < l.n; a->n_marked++)
+        put_marked(&l.v[a->n_marked], &a->marked[a->n_marked]);
+    return 0;
+}
+
 static int
 one_vm(struct vim_session *s, const struct vsphere_question *q, struct vsphere_answer *a,
        struct err *err)
@@ -97,6 +128,8 @@ ask(const struct vsphere_question *q, int cancel_fd, bool *has_session,
         return list(vc.session, a, err);
     case VSPHERE_VM:
         return one_vm(vc.session, q, a, err);
+    case VSPHERE_SNAPSHOTS:
+        return marked_snapshots(vc.session, a, err);
     case VSPHERE_REMOVE_SNAPSHOT:
         return remove_snapshot(vc.session, q, a, err);
     case VSPHERE_TEST:

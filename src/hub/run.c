@@ -22,6 +22,8 @@
 #include "job/repo_set.h"
 #include "model/naming.h"
 #include "os/http_server.h"
+#include "os/child.h"
+#include "os/proc_owned.h"
 #include "os/signals.h"
 #include "store/ports.h"
 
@@ -97,6 +99,9 @@ set_run_dir(struct job_env *env, const char *given, struct err *err)
 static int
 set_up(struct job_env *env, const struct hub_options *o, struct err *err)
 {
+    CLEANUP_FREE char *mark = proc_mark_hub(env->hub_uuid);
+
+    child_set_owner(mark);
     env->worker_path = find_program(o->worker, "sendense-worker");
     env->files_path = find_program(o->files, "sendense-files");
     env->appliance = xstrdup(o->appliance);

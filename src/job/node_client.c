@@ -11,6 +11,8 @@
 /* The node ends a client within 10 s; a delete may have to wait for that. */
 #define DELETE_TIMEOUT_MS 40000u
 #define CALL_TIMEOUT_MS 15000u
+/* Ending a process takes TERM, 5 s, KILL; there are few. */
+#define DOCTOR_TIMEOUT_MS 60000u
 #define PROBE_MARGIN_S 10u
 /* A question is several calls of the node's client, each with its own deadlines; the node
  * ends it before we give up. */
@@ -153,6 +155,18 @@ node_client_leases(struct node_client *c, struct leases *ret, struct err *err)
     if (call(c, "GET", "/leases", CALL_TIMEOUT_MS, 0, NULL, &j, err) < 0)
         return err->class;
     return leases_decode(j, ret, err) < 0 ? broken(c, err) : 0;
+}
+
+int
+node_client_doctor(struct node_client *c, bool fix, struct doctor_findings *ret,
+                   struct err *err)
+{
+    CLEANUP_JSON json_t *body = doctor_request_encode(fix);
+    CLEANUP_JSON json_t *j = NULL;
+
+    if (call(c, "POST", "/doctor", DOCTOR_TIMEOUT_MS, 0, body, &j, err) < 0)
+        return err->class;
+    return doctor_answer_decode(j, ret, err) < 0 ? broken(c, err) : 0;
 }
 
 int

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/secret.h"
+#include "model/doctor.h"
 #include "model/jobspec.h"
 #include "model/nodeapi.h"
 #include "model/vsphere.h"
@@ -35,6 +36,10 @@ int node_client_events(struct node_client *c, const char *job_id, uint64_t after
 /* An answer that the server refused is 0 too: see ret->ok. */
 int node_client_vsphere(struct node_client *c, const struct vsphere_question *q,
                         unsigned limit_s, struct vsphere_answer *ret, struct err *err);
+/* What the node found on its machine, without what it sees only now and then; @fix: after
+ * it has mended what it can. */
+int node_client_doctor(struct node_client *c, bool fix, struct doctor_findings *ret,
+                       struct err *err);
 int node_client_leases(struct node_client *c, struct leases *ret, struct err *err);
 /* The lease of the job ends @lease_s from now.  ERR_NOT_FOUND "lease_not_found";
  * ERR_EXISTS "lease_ended": its snapshot is being removed. */

@@ -1,6 +1,7 @@
 #include "job/recover.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,9 +47,8 @@ state_is_open(const char *state)
     return strcmp(state, "pending") == 0 || strcmp(state, "running") == 0;
 }
 
-/* Has the catalog no end of this job yet?  Also when the catalog cannot tell. */
-static bool
-job_is_open(struct job_env *env, const char *job_id)
+bool
+recover_job_is_open(struct job_env *env, const char *job_id)
 {
     struct cat_backup b = {0};
     struct cat_restore r = {0};
@@ -156,7 +156,7 @@ is_live(const struct recovery *rec, const char *job_id)
 static bool
 is_orphan(const struct recovery *rec, const char *job_id)
 {
-    return !is_live(rec, job_id) && job_is_open(rec->env, job_id);
+    return !is_live(rec, job_id) && recover_job_is_open(rec->env, job_id);
 }
 
 static int
@@ -359,16 +359,17 @@ settle_leftovers(struct recovery *rec, struct err *err)
         const char *job = open.v[i].job_id;
 
         if (is_first_of_its_job(&open, i) && !is_live(rec, job) &&
-            !job_is_open(rec->env, job) && !leftovers_unmake(rec->env, job, &rec->how))
+            !recover_job_is_open(rec->env, job) &&
+            !leftovers_unmake(rec->env, job, &rec->how))
             rec->report->left++;
     }
     cat_resources_done(&open);
     return 0;
 }
 
-int
-recover_round(struct job_env *env, const struct leftovers_how *how,
-              struct recover_report *ret, struct err *err)
+static int
+round_locked(struct job_env *env, const struct leftovers_how *how,
+             struct recover_report *ret, struct err *err)
 {
     struct recovery rec = {.env = env, .how = *how, .report = ret};
 
@@ -377,6 +378,18 @@ recover_round(struct job_env *env, const struct leftovers_how *how,
         settle_leftovers(&rec, err) < 0)
         return err_prefix(err, "recover");
     return 0;
+}
+
+/* The janitor's rounds and those that somebody asks for come one after the other: two
+ * must not give one job its end. */
+static pthread_mutex_t round_lock = PTHREAD_MUTEX_INITIALIZER;
+
+int
+recover_round(struct job_env *env, const struct leftovers_how *how,
+              struct recover_report *ret, struct err *err)
+{
+    LOCK_SCOPE(&round_lock);
+    return round_locked(env, how, ret, err);
 }
 
 /* Overlays end with the hub that made them, also those that a catalog which was lost

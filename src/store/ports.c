@@ -115,6 +115,13 @@ port_release_all(struct port_pool *p, const char *owner)
     return released;
 }
 
+void
+port_pool_range(const struct port_pool *p, uint16_t *ret_first, uint16_t *ret_last)
+{
+    *ret_first = p->first;
+    *ret_last = (uint16_t)(p->first + p->n - 1);
+}
+
 unsigned
 port_pool_size(const struct port_pool *p)
 {

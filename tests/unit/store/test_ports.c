@@ -32,15 +32,22 @@ range_is_checked(void **state)
 {
     struct err err = ERR_INIT;
     struct port_pool *p = NULL;
+    uint16_t first = 0, last = 0;
 
     assert_fails(port_pool_new(0, 10, &p, &err), ERR_INVALID, "port_range");
     assert_fails(port_pool_new(20, 19, &p, &err), ERR_INVALID, "port_range");
     assert_ok(port_pool_new(PORT_FIRST_DEFAULT, PORT_LAST_DEFAULT, &p, &err));
     assert_int_equal(port_pool_size(p), 101);
+    port_pool_range(p, &first, &last);
+    assert_int_equal(first, PORT_FIRST_DEFAULT);
+    assert_int_equal(last, PORT_LAST_DEFAULT);
     assert_int_equal(port_pool_used(p), 0);
     port_pool_free(p);
     assert_ok(port_pool_new(65535, 65535, &p, &err));
     assert_int_equal(port_pool_size(p), 1);
+    port_pool_range(p, &first, &last);
+    assert_int_equal(first, 65535);
+    assert_int_equal(last, 65535);
     port_pool_free(p);
     port_pool_free(NULL);
 }
