@@ -25,10 +25,11 @@
 struct bdisk {
     const struct cat_backup_disk *row; /* as planned; owned by the job's row */
     struct disk_plan plan;
-    char *parent_locator;   /* NULL = a full */
-    char *parent_change_id; /* of the parent's snapshot; NULL = none */
-    struct chain below;     /* what the layer stands on, base first; none = a full */
-    struct export *export;  /* writer; NULL = none */
+    char *parent_locator;          /* NULL = a full */
+    char *parent_change_id;        /* of the parent's snapshot; NULL = none */
+    char *parent_file, *parent_on; /* its frozen_file and frozen_on; the same */
+    struct chain below;    /* what the layer stands on, base first; none = a full */
+    struct export *export; /* writer; NULL = none */
     uint16_t port;
     char export_name[NAMING_EXPORT_SIZE];
     /* journal entries, 0 = none */
@@ -38,6 +39,7 @@ struct bdisk {
     bool done;
     bool in_snapshot; /* the snapshot holds it */
     char *change_id;  /* of the snapshot; NULL = none.  Counts once it is in the point */
+    char *frozen_file, *frozen_on; /* the same */
     uint8_t client_root[MANIFEST_HASH_SIZE];
     enum read_mode read_mode;
     enum reason reason;

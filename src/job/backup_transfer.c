@@ -39,8 +39,11 @@ fill_disk(const struct backup_job *b, const struct bdisk *d, struct job_spec_dis
     if (d->row->parent_layer_id)
         strncpy(s->parent_layer_id, d->row->parent_layer_id,
                 sizeof s->parent_layer_id - 1);
-    if (d->read_mode == READ_CHANGED && d->parent_change_id)
-        s->change_id = xstrdup(d->parent_change_id);
+    if (d->read_mode != READ_CHANGED || !d->parent_change_id)
+        return;
+    s->change_id = xstrdup(d->parent_change_id);
+    s->parent_file = d->parent_file ? xstrdup(d->parent_file) : NULL;
+    s->parent_on = d->parent_on ? xstrdup(d->parent_on) : NULL;
 }
 
 static void

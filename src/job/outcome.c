@@ -41,7 +41,9 @@ store_disk(const struct job_env *env, const struct point *p, const struct point_
     struct cat_disk_result res = {.layer_root = layer_root,
                                   .content_root = content_root,
                                   .records = (int64_t)d->records,
-                                  .change_id = d->change_id};
+                                  .change_id = d->change_id,
+                                  .frozen_file = d->frozen_file,
+                                  .frozen_on = d->frozen_on};
     struct cat_disk_bytes bytes = {.read = d->bytes.read,
                                    .sent = d->bytes.sent,
                                    .zero = d->bytes.zero,

@@ -346,10 +346,11 @@ static void
 snapshot(void)
 {
     phase("snapshotting");
-    event("snapshot", json_pack("{s:s, s:s, s:b, s:[{s:i, s:s, s:i, s:n, s:s}], s:[]}",
-                                "ref", "snapshot-1", "name", "sendense-1", "quiesced", 1,
-                                "disks", "key", 2000, "uuid", "", "size_bytes", 1048576,
-                                "change_id", "file", "[ds] a.vmdk", "not_protected"));
+    event("snapshot",
+          json_pack("{s:s, s:s, s:s, s:b, s:[{s:i, s:s, s:i, s:n, s:s}], s:[]}", "ref",
+                    "snapshot-1", "name", "sendense-1", "stands_on", "", "quiesced", 1,
+                    "disks", "key", 2000, "uuid", "", "size_bytes", 1048576, "change_id",
+                    "file", "[ds] a.vmdk", "not_protected"));
 }
 
 static int

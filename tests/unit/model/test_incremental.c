@@ -102,6 +102,7 @@ grow(struct disk *d)
 {
     uint64_t before = d->units;
 
+    d->snapshot = d->file = 0; /* none grows that has one */
     d->units += pick(2) ? pick(UNITS) : pick(UNITS_MAX);
     if (d->units > UNITS_MAX)
         d->units = UNITS_MAX;
@@ -122,10 +123,48 @@ revert(struct disk *d)
         d->reverted = true;
 }
 
+/* The number goes on, and what the tracking knew at the snapshot is all that it knows. */
+static void
+go_back(struct disk *d)
+{
+    /* Twice is what the names of files do not show: plan.h. */
+    if (d->went_back)
+        return;
+    d->went_back = true;
+    d->file = d->file == 1 ? 2 : 1;
+    memcpy(d->now, d->then, sizeof(d->now));
+    memcpy(d->changed_at, d->then_changed_at, sizeof(d->changed_at));
+}
+
+static void
+snapshot_of_others(struct disk *d)
+{
+    if (!d->snapshot) {
+        d->snapshot = ++vm.serial;
+        d->file = 1;
+        memcpy(d->then, d->now, sizeof(d->then));
+        memcpy(d->then_changed_at, d->changed_at, sizeof(d->changed_at));
+    } else if (pick(3)) {
+        go_back(d);
+    } else {
+        d->snapshot = d->file = 0;
+    }
+}
+
+/* Nothing tells what somebody else does to a disk that the VM does not have. */
+static void
+is_elsewhere(struct disk *d)
+{
+    d->apart = d->chain.n > 0;
+    for (uint64_t u = 0; u < d->units; u++)
+        if (pick(2))
+            d->changed_at[u] = 0;
+}
+
 static void
 something_happens(struct disk *d)
 {
-    switch (pick(24)) {
+    switch (pick(26)) {
     case 0:
         reset_tracking(d);
         break;
@@ -155,6 +194,11 @@ something_happens(struct disk *d)
         break;
     case 8:
         d->left_behind = d->chain.n > 0;
+        break;
+    case 9:
+    case 10:
+    case 11:
+        snapshot_of_others(d);
         break;
     default:
         break;
@@ -393,12 +437,38 @@ check_layer(const struct layer *l, const struct delta_block *parent, bool full)
     }
 }
 
+static void
+name_files(const struct disk *d, char file[16], char on[16])
+{
+    snprintf(file, 16, "f%u", d->file);
+    on[0] = '\0';
+    if (d->snapshot)
+        snprintf(on, 16, "s%u", d->snapshot);
+}
+
+static enum plan_history_is
+history_of(const struct disk *d)
+{
+    char file[16], on[16], base[] = "f0";
+    char *below[] = {base};
+    struct plan_history h = {.parent_file = d->chain.file,
+                             .parent_on = d->chain.on,
+                             .file = file,
+                             .below = below,
+                             .n_below = d->snapshot ? 1 : 0};
+
+    name_files(d, file, on);
+    h.parent_on_stands = strcmp(on, d->chain.on) == 0;
+    return plan_history(&h);
+}
+
 static struct plan_result
 plan(const struct disk *d, bool want_full)
 {
     const struct chain_model *c = &d->chain;
     struct plan_parent p = {.exists = c->n > 0,
                             .damaged = c->damaged,
+                            .apart = d->apart,
                             .size_bytes = c->n ? c->layers[c->n - 1].size : 0,
                             .source_uuid = c->source_uuid,
                             .datastore = c->datastore,
@@ -411,11 +481,13 @@ plan(const struct disk *d, bool want_full)
                             .datastore = d->datastore};
     struct plan_wish w = {.full = want_full, .chain_max = CHAIN_MAX};
     struct plan_result first = plan_disk(&p, &s, &w), r;
+    const enum plan_history_is history = history_of(d);
     struct plan_snapshot snap = {.size_bytes = s.size_bytes,
                                  .source_uuid = d->uuid,
                                  .datastore = d->datastore,
                                  .tracking_off = !d->tracking,
-                                 .reverted = d->reverted,
+                                 .reverted = d->reverted || history == HISTORY_REVERTED,
+                                 .history_unknown = history == HISTORY_UNKNOWN,
                                  .left_behind = d->left_behind,
                                  .fault = pick(12) == 0};
     char id[32];
@@ -465,7 +537,9 @@ commit(struct disk *d, const struct plan_result *p, const struct layer *l)
     }
     assert_true(c->n < CHAIN_MAX);
     c->layers[c->n++] = *l;
-    snprintf(c->source_uuid, sizeof(c->source_uuid), "%s", d->uuid);
+    /* A layer of long ago knows less of its disk. */
+    snprintf(c->source_uuid, sizeof(c->source_uuid), "%s", pick(20) ? d->uuid : "");
+    name_files(d, c->file, c->on);
     snprintf(c->datastore, sizeof(c->datastore), "%s", d->datastore);
     c->change_id[0] = '\0';
     if (d->tracking) {
@@ -473,7 +547,7 @@ commit(struct disk *d, const struct plan_result *p, const struct layer *l)
                  d->epoch + 1);
         d->epoch++;
     }
-    d->reverted = false;
+    d->reverted = d->went_back = d->apart = false;
     d->left_behind = false;
     point = &vm.points[vm.n_points++];
     *point =
@@ -511,6 +585,8 @@ live(uint64_t seed)
             something_happens(&vm.disks[i]);
             if (vm.disks[i].present)
                 back_up(&vm.disks[i]);
+            else
+                is_elsewhere(&vm.disks[i]);
         }
     /* What happened later did not change what was stored before. */
     for (size_t i = 0; i < DISKS_MAX; i++)
