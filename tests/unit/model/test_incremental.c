@@ -144,7 +144,7 @@ snapshot_of_others(struct disk *d)
         d->file = 1;
         memcpy(d->then, d->now, sizeof(d->then));
         memcpy(d->then_changed_at, d->changed_at, sizeof(d->changed_at));
-    } else if (pick(3)) {
+    } else if (pick(2)) {
         go_back(d);
     } else {
         d->snapshot = d->file = 0;
@@ -198,7 +198,8 @@ something_happens(struct disk *d)
     case 9:
     case 10:
     case 11:
-        snapshot_of_others(d);
+        for (uint64_t n = 1 + pick(4); n > 0; n--)
+            snapshot_of_others(d);
         break;
     default:
         break;
