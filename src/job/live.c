@@ -240,6 +240,13 @@ live_update(struct live_job *j, uint32_t key, const struct byte_counters *c)
 }
 
 void
+live_raise_total(struct live_job *j, uint32_t key, uint64_t total_bytes)
+{
+    LOCK_SCOPE(&j->lock);
+    progress_raise_total(j->progress, key, total_bytes);
+}
+
+void
 live_view(struct live_job *j, struct progress_view *ret)
 {
     LOCK_SCOPE(&j->lock);
