@@ -231,7 +231,8 @@ cat_backup_disk_set_audit(struct catalog *c, struct cat_disk_ref d, int64_t samp
     CLEANUP_STMT struct stmt s = {0};
 
     if (stmt_open(&s, c,
-                  "UPDATE backup_disks SET audit_sampled = ?, "
+                  "UPDATE backup_disks SET "
+                  "audit_sampled = COALESCE(audit_sampled, 0) + ?, "
                   "audit_bad = COALESCE(audit_bad, 0) + ? "
                   "WHERE job_id = ? AND disk_index = ?",
                   err) < 0)

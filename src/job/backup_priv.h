@@ -44,8 +44,7 @@ struct bdisk {
     enum read_mode read_mode;
     enum reason reason;
     bool has_audit;
-    uint64_t audit_sampled; /* by the last audit */
-    uint64_t audit_bad;     /* found by all */
+    uint64_t audit_sampled, audit_bad; /* of all audits */
     /* what the hub found */
     uint8_t layer_root[MANIFEST_HASH_SIZE];
     uint8_t content_root[MANIFEST_HASH_SIZE];

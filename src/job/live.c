@@ -290,13 +290,6 @@ live_wait_change(struct live_job *j, uint64_t deadline_ns, uint64_t *version)
     return !j->ended;
 }
 
-bool
-live_ended(struct live_job *j)
-{
-    LOCK_SCOPE(&j->lock);
-    return j->ended;
-}
-
 /* Cannot fail: the counter goes to 2 at most. */
 static void
 ask_to_stop(struct live_job *j, atomic_bool *why)

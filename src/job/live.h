@@ -69,7 +69,6 @@ bool live_wait_prepared(struct live_job *j, uint64_t deadline_ns);
 /* Waits for a change (progress, phase, end) since @*version; updates it.  False when the
  * job has ended. */
 bool live_wait_change(struct live_job *j, uint64_t deadline_ns, uint64_t *version);
-bool live_ended(struct live_job *j);
 
 /* Asks the job to stop, for a user; idempotent.  The descriptor is readable from then on.
  */

@@ -379,7 +379,7 @@ test_audits(void **state)
     T_OK(cat_backup_disk_set_audit(c, d, 1024, 2, &err));
     T_OK(cat_backup_disk_set_audit(c, d, 100, 0, &err));
     T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));
-    assert_int_equal(b.disks[1].audit_sampled, 100);
+    assert_int_equal(b.disks[1].audit_sampled, 1124);
     assert_int_equal(b.disks[1].audit_bad, 2);
     assert_int_equal(b.disks[0].audit_sampled, -1);
     cat_backup_done(&b);
