@@ -11,21 +11,6 @@
 #include "catalog/catalog.h"
 #include "job/condemn.h"
 #include "model/naming.h"
-#include "store/manifest_file.h"
-
-static bool
-is_damaged(const struct chain_layer *l, struct err *why)
-{
-    uint8_t root[MANIFEST_ROOT_SIZE];
-
-    if (manifest_file_check(l->manifest, root, why) < 0)
-        return why->class == ERR_CORRUPT || why->class == ERR_NOT_FOUND;
-    if (memcmp(root, l->layer_root, sizeof root) == 0)
-        return false;
-    err_set(why, ERR_CORRUPT, "manifest_corrupt",
-            "its manifest is not the one that its restore point names");
-    return true;
-}
 
 /* The backup that made the layer is `failed` from now on, and all that stand on it. */
 static int
@@ -60,7 +45,7 @@ backup_condemn_parents(struct backup_job *b)
         for (size_t k = 0; k < below->n; k++) {
             struct err why = ERR_INIT, err = ERR_INIT;
 
-            if (is_damaged(&below->v[k], &why) &&
+            if (condemn_is_damaged(&below->v[k], &why) &&
                 condemn(b, &below->v[k], &why, &err) < 0)
                 joblog_line(b->log, LOG_LEVEL_WARN,
                             "what is damaged could not be noted: %s, ignoring", err.msg);

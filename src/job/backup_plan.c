@@ -54,7 +54,6 @@ check_chain(const struct plan_question *q, const struct cat_backup_disk *tip,
 {
     CLEANUP_PARENT_MANIFEST struct parent_manifest *manifests = NULL;
     CLEANUP_CHAIN struct chain c = {.n = 0};
-
     struct naming_locator l;
 
     if (naming_locator_parse(tip->locator, &l) < 0)

@@ -8,6 +8,21 @@
 #include "base/timeutil.h"
 #include "catalog/cat_backup.h"
 #include "catalog/cat_backup_update.h"
+#include "store/manifest_file.h"
+
+bool
+condemn_is_damaged(const struct chain_layer *l, struct err *why)
+{
+    uint8_t root[MANIFEST_ROOT_SIZE];
+
+    if (manifest_file_check(l->manifest, root, why) < 0)
+        return why->class == ERR_CORRUPT || why->class == ERR_NOT_FOUND;
+    if (memcmp(root, l->layer_root, sizeof root) == 0)
+        return false;
+    err_set(why, ERR_CORRUPT, "manifest_corrupt",
+            "its manifest is not the one that its restore point names");
+    return true;
+}
 
 static int
 condemn_above(const struct job_env *env, const struct cat_backup_disk *d,

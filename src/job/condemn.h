@@ -1,5 +1,5 @@
 /* job/condemn.h - what a damaged layer means for the backups that need it.     Layer 3.
- * Blocking: catalog only. */
+ * Blocking. */
 #ifndef SENDENSE_JOB_CONDEMN_H
 #define SENDENSE_JOB_CONDEMN_H
 
@@ -7,9 +7,14 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "job/chain.h"
 #include "job/env.h"
 #include "model/naming.h"
 #include "model/point.h"
+
+/* Reads the whole manifest: is it what was committed?  False also when that cannot be
+ * told (an error of reading); *why then tells. */
+bool condemn_is_damaged(const struct chain_layer *l, struct err *why);
 
 /* The layer @layer_id was found damaged (read from @readback, NULL = not known): the
  * backup that made it is `failed` from now on, and so is every one that stands on it,

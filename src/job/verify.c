@@ -56,10 +56,19 @@ note_damaged(struct verify_job *j, const char *layer_id)
 static void
 note_disk(struct verify_job *j, const struct verify_disk *d)
 {
-    if (d->damaged && d->below && d->damaged_from < d->below->n)
-        note_damaged(j, d->below->v[d->damaged_from].layer_id);
-    else if (d->damaged)
-        note_damaged(j, d->layer_id);
+    size_t n = d->damaged && d->below ? d->below->n : 0;
+    size_t from = d->damaged_from;
+
+    if (!d->damaged)
+        return;
+    /* A verification of the tip alone also reads the records of all below it. */
+    for (size_t k = 0; !j->chain && from == n && k < n; k++) {
+        struct err ignored = ERR_INIT;
+
+        if (condemn_is_damaged(&d->below->v[k], &ignored))
+            from = k;
+    }
+    note_damaged(j, from < n ? d->below->v[from].layer_id : d->layer_id);
 }
 
 /* The point is gone or another one, or a chain cannot be followed down: then nothing

@@ -1,8 +1,7 @@
 /* tests/tools/fake_client.c - stands in for sendense-backup-client in tests of the node.
  *
  * Reads a job spec as the real one does and then behaves, or misbehaves, as the VM's name
- * says. Without our model on purpose: what it writes is spelt out here, right or wrong.
- */
+ * says. Without our model on purpose: what it writes is spelt out, right or wrong. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>

@@ -75,4 +75,13 @@ struct vm {
     unsigned serial;
 };
 
+/* incremental_guest.c */
+extern struct vm vm;
+uint64_t pick(uint64_t n); /* below @n, from the VM's seed */
+uint64_t size_of(const struct disk *d);
+void add_disk(struct disk *d);
+void something_happens(struct disk *d);
+/* Of a disk that the VM does not have when the others are backed up. */
+void is_elsewhere(struct disk *d);
+
 #endif
