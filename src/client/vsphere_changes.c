@@ -13,10 +13,10 @@
 #define JOB_AREAS_MAX 1000000u
 #define DISK_AREAS_MIN 1000u
 /* The audit takes a few hundred of them at most. */
+#define PAGE_ENDS_MAX 4096u
 /* What the snapshots of our jobs are known by (docs/design/protocol.md 3.1). */
 #define OUR_NAME "sendense-"
 #define OUR_MARK "sendense/1 "
-#define PAGE_ENDS_MAX 4096u
 
 struct listing {
     struct areas areas;
