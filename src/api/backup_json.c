@@ -91,7 +91,9 @@ uniform_samples(const struct cat_backup_disk *d)
     return (uint64_t)d->audit_sampled / (changed ? 4 : 1);
 }
 
-/* How sure is it that nothing was missed?  At least so sure. */
+/* How sure is it that nothing was missed?  At least so sure.  Once a bad block was found
+ * what the source had said was not used, and how many of the samples are of what was used
+ * instead is not known. */
 static json_t *
 audit_to_json(const struct cat_backup_disk *d, const struct totals *t)
 {
@@ -106,7 +108,7 @@ audit_to_json(const struct cat_backup_disk *d, const struct totals *t)
     json_object_set_new(o, "sampled", json_integer(d->audit_sampled));
     json_object_set_new(o, "bad", json_integer(d->audit_bad));
     put_u64(o, "unread_blocks", blocks);
-    for (size_t i = 0; i < ARRAY_LEN(bad) && bad[i] <= blocks; i++) {
+    for (size_t i = 0; d->audit_bad == 0 && i < ARRAY_LEN(bad) && bad[i] <= blocks; i++) {
         char key[24];
 
         snprintf(key, sizeof key, "%" PRIu64, bad[i]);

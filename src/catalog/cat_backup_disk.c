@@ -10,7 +10,8 @@
     "records, change_id, nbd_port, nbd_export_name, qemu_nbd_pid, state, "               \
     "error_message, "                                                                    \
     "bytes_read, bytes_sent, bytes_zero, bytes_skipped, bytes_audit, bytes_stored, "     \
-    "checkpoint, source_uuid, datastore, audit_sampled, audit_bad"
+    "checkpoint, source_uuid, datastore, audit_sampled, audit_bad, frozen_file, "        \
+    "frozen_on"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_backup_disk, TEXT, job_id),
@@ -46,6 +47,8 @@ static const struct row_field fields[] = {
     ROW_FIELD(cat_backup_disk, TEXT, datastore),
     ROW_FIELD(cat_backup_disk, INDEX, audit_sampled),
     ROW_FIELD(cat_backup_disk, INDEX, audit_bad),
+    ROW_FIELD(cat_backup_disk, TEXT, frozen_file),
+    ROW_FIELD(cat_backup_disk, TEXT, frozen_on),
 };
 const struct row_map cat_backup_disk_map = ROW_MAP(cat_backup_disk, fields);
 
@@ -60,11 +63,12 @@ backup_disk_insert(struct catalog *c, const struct cat_backup_disk *d, struct er
 {
     CLEANUP_STMT struct stmt s = {0};
 
-    if (stmt_open(&s, c,
-                  "INSERT INTO backup_disks (" COLUMNS
-                  ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                  err) < 0)
+    if (stmt_open(
+            &s, c,
+            "INSERT INTO backup_disks (" COLUMNS
+            ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            err) < 0)
         return err->class;
     row_bind(&s, &cat_backup_disk_map, d);
     if (stmt_exec(&s) < 0)
@@ -190,13 +194,16 @@ cat_backup_disk_set_result(struct catalog *c, struct cat_disk_ref d,
     if (stmt_open(
             &s, c,
             "UPDATE backup_disks SET layer_root = ?, content_root = ?, records = ?, "
-            "change_id = ? WHERE job_id = ? AND disk_index = ?",
+            "change_id = ?, frozen_file = ?, frozen_on = ? "
+            "WHERE job_id = ? AND disk_index = ?",
             err) < 0)
         return err->class;
     bind_text(&s, r->layer_root);
     bind_text(&s, r->content_root);
     bind_i64(&s, r->records);
     bind_text(&s, r->change_id);
+    bind_text(&s, r->frozen_file);
+    bind_text(&s, r->frozen_on);
     return exec_disk(&s, d);
 }
 
@@ -224,7 +231,8 @@ cat_backup_disk_set_audit(struct catalog *c, struct cat_disk_ref d, int64_t samp
     CLEANUP_STMT struct stmt s = {0};
 
     if (stmt_open(&s, c,
-                  "UPDATE backup_disks SET audit_sampled = ?, "
+                  "UPDATE backup_disks SET "
+                  "audit_sampled = COALESCE(audit_sampled, 0) + ?, "
                   "audit_bad = COALESCE(audit_bad, 0) + ? "
                   "WHERE job_id = ? AND disk_index = ?",
                   err) < 0)

@@ -96,6 +96,34 @@ cat_backup_set_verification(struct catalog *c, const char *job_id,
 }
 
 int
+cat_backup_condemn_above(struct catalog *c, const char *layer_id, int64_t now_us,
+                         const char *why, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    /* The depth ends a chain that bites its own tail. */
+    if (stmt_open(
+            &s, c,
+            "UPDATE backup_jobs SET verification = 'failed', verified_us = ?, "
+            "error_phase = CASE WHEN error_code IS NULL THEN 'verifying' "
+            "ELSE error_phase END, "
+            "error_message = CASE WHEN error_code IS NULL THEN ? ELSE error_message END, "
+            "error_code = COALESCE(error_code, 'parent_damaged') "
+            "WHERE state = 'completed' AND job_id IN ("
+            "WITH RECURSIVE above (layer_id, job_id, depth) AS ("
+            "SELECT layer_id, job_id, 1 FROM backup_disks WHERE parent_layer_id = ? "
+            "UNION ALL SELECT d.layer_id, d.job_id, above.depth + 1 FROM backup_disks d "
+            "JOIN above ON d.parent_layer_id = above.layer_id WHERE above.depth < 4096) "
+            "SELECT job_id FROM above)",
+            err) < 0)
+        return err->class;
+    bind_i64(&s, now_us);
+    bind_message(&s, why);
+    bind_text(&s, layer_id);
+    return stmt_exec(&s) < 0 ? err->class : 0;
+}
+
+int
 cat_backup_set_targets(struct catalog *c, const char *job_id,
                        const char *nbd_targets_string, struct err *err)
 {

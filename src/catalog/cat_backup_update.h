@@ -47,6 +47,11 @@ struct cat_verification {
 int cat_backup_set_verification(struct catalog *c, const char *job_id,
                                 const struct cat_verification *v, struct err *err);
 
+/* Every completed backup with a layer that stands on @layer_id, whatever lies between, is
+ * `failed` from now on; @why is its error "parent_damaged", unless it has one already. */
+int cat_backup_condemn_above(struct catalog *c, const char *layer_id, int64_t now_us,
+                             const char *why, struct err *err);
+
 int cat_backup_set_targets(struct catalog *c, const char *job_id,
                            const char *nbd_targets_string, struct err *err);
 int cat_backup_set_client(struct catalog *c, const char *job_id,

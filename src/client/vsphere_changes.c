@@ -151,6 +151,37 @@ datastore_before(const struct vim_vm *vm, uint32_t key)
     return NULL;
 }
 
+static bool
+has_snapshot(const struct vim_vm *vm, const char *ref)
+{
+    for (size_t i = 0; ref && i < vm->n_snapshots; i++)
+        if (strcmp(vm->snapshots[i].ref.value, ref) == 0)
+            return true;
+    return false;
+}
+
+static enum plan_history_is
+history(const struct vsphere_job *job, const struct job_spec_disk *d,
+        const struct vim_disk *disk)
+{
+    const struct plan_history h = {
+        .parent_file = d->parent_file,
+        .parent_on = d->parent_on,
+        .parent_on_stands = has_snapshot(&job->vm, d->parent_on),
+        .file = disk->file,
+        .below = disk->parents,
+        .n_below = disk->n_parents,
+    };
+    enum plan_history_is r = plan_history(&h);
+
+    if (d->read == READ_CHANGED && r != HISTORY_GOES_ON)
+        log_info("disk %u: the parent was read from '%s' on snapshot '%s'; now it is "
+                 "'%s' on %zu files",
+                 d->key, d->parent_file ? d->parent_file : "",
+                 d->parent_on ? d->parent_on : "", disk->file, disk->n_parents);
+    return r;
+}
+
 static int
 refine(struct vsphere_job *job, const struct plan_result *planned,
        const struct plan_snapshot *s, struct job_spec_disk *d, struct err *err)
@@ -176,6 +207,7 @@ settle(struct vsphere_job *job, struct job_spec_disk *d, struct err *err)
 {
     const struct vim_disk *disk = vsphere_disk(job, d->key);
     const struct plan_result planned = {.mode = d->read, .reason = d->reason};
+    const enum plan_history_is goes = history(job, d, disk);
     struct plan_snapshot s = {
         .size_bytes = disk->capacity_bytes,
         .source_uuid = disk->uuid,
@@ -183,7 +215,9 @@ settle(struct vsphere_job *job, struct job_spec_disk *d, struct err *err)
         .change_id = disk->change_id,
         .tracking_off = !job->vm.cbt_enabled,
         .left_behind = earlier_stands(job),
-        .reverted = went_back(&job->vm) || same_id(d->change_id, disk->change_id),
+        .reverted = went_back(&job->vm) || same_id(d->change_id, disk->change_id) ||
+                    goes == HISTORY_REVERTED,
+        .history_unknown = goes == HISTORY_UNKNOWN,
     };
 
     if (refine(job, &planned, &s, d, err) < 0)

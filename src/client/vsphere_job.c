@@ -57,6 +57,15 @@ vsphere_disk(const struct vsphere_job *job, uint32_t key)
     return NULL;
 }
 
+const char *
+vsphere_stands_on(const struct vsphere_job *job)
+{
+    for (size_t i = 0; i < job->vm.n_snapshots; i++)
+        if (job->vm.snapshots[i].is_current)
+            return job->vm.snapshots[i].ref.value;
+    return "";
+}
+
 static int
 serve(struct vsphere_job *job, struct err *err)
 {

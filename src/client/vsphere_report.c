@@ -19,6 +19,7 @@ vsphere_report_snapshot(struct vsphere_job *job, bool quiesced)
         xcalloc(devices->n_disks + 1, sizeof(*others));
     struct event_snapshot s = {.ref = job->snapshot.value,
                                .name = job->spec->snapshot->name,
+                               .stands_on = (char *)vsphere_stands_on(job),
                                .quiesced = quiesced,
                                .disks = disks,
                                .not_protected = others};

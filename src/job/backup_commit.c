@@ -160,6 +160,8 @@ fill_point_disk(const struct bdisk *d, struct point_disk *p)
         .change_id = d->change_id ? xstrdup(d->change_id) : NULL,
         .source_uuid = d->row->source_uuid ? xstrdup(d->row->source_uuid) : NULL,
         .datastore = d->row->datastore ? xstrdup(d->row->datastore) : NULL,
+        .frozen_file = d->frozen_file ? xstrdup(d->frozen_file) : NULL,
+        .frozen_on = d->frozen_on ? xstrdup(d->frozen_on) : NULL,
         .has_audit = d->has_audit,
         .audit_sampled = d->audit_sampled,
         .audit_bad = d->audit_bad,

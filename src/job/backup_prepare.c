@@ -44,6 +44,8 @@ load_parent(struct backup_job *b, struct bdisk *d, struct err *err)
         d->parent_locator = xstrdup(parent.locator);
         d->parent_change_id = parent.change_id ? xstrdup(parent.change_id) : NULL;
         d->parent_stored = parent.parent_layer_id ? parent.bytes.stored : 0;
+        d->parent_file = parent.frozen_file ? xstrdup(parent.frozen_file) : NULL;
+        d->parent_on = parent.frozen_on ? xstrdup(parent.frozen_on) : NULL;
     }
     cat_backup_disk_done(&parent);
     return r < 0 ? err_prefix(err, "parent of disk %lld", (long long)d->row->device_key)

@@ -25,8 +25,9 @@
 struct bdisk {
     const struct cat_backup_disk *row; /* as planned; owned by the job's row */
     struct disk_plan plan;
-    char *parent_locator;   /* NULL = a full */
-    char *parent_change_id; /* of the parent's snapshot; NULL = none */
+    char *parent_locator;          /* NULL = a full */
+    char *parent_change_id;        /* of the parent's snapshot; NULL = none */
+    char *parent_file, *parent_on; /* its frozen_file and frozen_on; the same */
     uint64_t parent_stored; /* what the parent took when it was an incremental; else 0 */
     struct chain below;     /* what the layer stands on, base first; none = a full */
     struct export *export;  /* writer; NULL = none */
@@ -39,12 +40,12 @@ struct bdisk {
     bool done;
     bool in_snapshot; /* the snapshot holds it */
     char *change_id;  /* of the snapshot; NULL = none.  Counts once it is in the point */
+    char *frozen_file, *frozen_on; /* the same */
     uint8_t client_root[MANIFEST_HASH_SIZE];
     enum read_mode read_mode;
     enum reason reason;
     bool has_audit;
-    uint64_t audit_sampled; /* by the last audit */
-    uint64_t audit_bad;     /* found by all */
+    uint64_t audit_sampled, audit_bad; /* of all audits */
     /* what the hub found */
     uint8_t layer_root[MANIFEST_HASH_SIZE];
     uint8_t content_root[MANIFEST_HASH_SIZE];

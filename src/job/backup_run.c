@@ -54,6 +54,10 @@ backup_job_free(struct backup_job *b)
         free(b->disks[i].change_id);
         free(b->disks[i].parent_locator);
         free(b->disks[i].parent_change_id);
+        free(b->disks[i].parent_file);
+        free(b->disks[i].parent_on);
+        free(b->disks[i].frozen_file);
+        free(b->disks[i].frozen_on);
         chain_done(&b->disks[i].below);
         disk_plan_done(&b->disks[i].plan);
     }

@@ -157,6 +157,10 @@ take_disks(struct backup_job *b, const struct event_snapshot *s, struct err *err
         d->in_snapshot = true;
         free(d->change_id);
         d->change_id = e->change_id ? xstrdup(e->change_id) : NULL;
+        free(d->frozen_file);
+        d->frozen_file = e->file[0] ? xstrdup(e->file) : NULL;
+        free(d->frozen_on);
+        d->frozen_on = s->stands_on[0] ? xstrdup(s->stands_on) : NULL;
     }
     for (size_t i = 0; i < b->n; i++)
         if (!b->disks[i].in_snapshot) {

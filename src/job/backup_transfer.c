@@ -42,8 +42,11 @@ fill_disk(const struct backup_job *b, const struct bdisk *d, struct job_spec_dis
     if (d->row->parent_layer_id)
         strncpy(s->parent_layer_id, d->row->parent_layer_id,
                 sizeof s->parent_layer_id - 1);
-    if (d->read_mode == READ_CHANGED && d->parent_change_id)
-        s->change_id = xstrdup(d->parent_change_id);
+    if (d->read_mode != READ_CHANGED || !d->parent_change_id)
+        return;
+    s->change_id = xstrdup(d->parent_change_id);
+    s->parent_file = d->parent_file ? xstrdup(d->parent_file) : NULL;
+    s->parent_on = d->parent_on ? xstrdup(d->parent_on) : NULL;
 }
 
 static void
@@ -213,7 +216,7 @@ on_audit(struct backup_job *b, struct bdisk *d, const struct job_event *e,
                 "disk device_key=%u audit sampled=%llu bad=%llu", e->disk,
                 (unsigned long long)e->sampled, (unsigned long long)e->bad);
     d->has_audit = true;
-    d->audit_sampled = e->sampled;
+    d->audit_sampled += e->sampled;
     d->audit_bad += e->bad;
     return cat_backup_disk_set_audit(b->env->catalog, ref(b, d), (int64_t)e->sampled,
                                      (int64_t)e->bad, err);

@@ -174,6 +174,8 @@ fill_disk(const struct point *p, size_t i, struct roots *roots, struct cat_backu
         .change_id = s->change_id,
         .source_uuid = s->source_uuid,
         .datastore = s->datastore,
+        .frozen_file = s->frozen_file,
+        .frozen_on = s->frozen_on,
         .audit_sampled = s->has_audit ? (int64_t)s->audit_sampled : -1,
         .audit_bad = s->has_audit ? (int64_t)s->audit_bad : -1,
         .state = "completed",

@@ -222,15 +222,6 @@ node_client_events(struct node_client *c, const char *job_id, uint64_t after,
 }
 
 int
-node_client_cancel(struct node_client *c, const char *job_id, struct err *err)
-{
-    CLEANUP_FREE char *path = xasprintf("/jobs/%s/cancel", job_id);
-    CLEANUP_JSON json_t *j = NULL;
-
-    return call(c, "POST", path, CALL_TIMEOUT_MS, 0, NULL, &j, err);
-}
-
-int
 node_client_delete(struct node_client *c, const char *job_id, int cancel_fd,
                    struct err *err)
 {

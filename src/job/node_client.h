@@ -47,7 +47,6 @@ int node_client_lease_renew(struct node_client *c, const char *job_id, uint32_t 
                             struct err *err);
 /* The node removes the snapshot by itself from here on; an unknown lease is fine. */
 int node_client_lease_end(struct node_client *c, const char *job_id, struct err *err);
-int node_client_cancel(struct node_client *c, const char *job_id, struct err *err);
 /* Ends the client when need be and forgets the job; an unknown job is fine. */
 int node_client_delete(struct node_client *c, const char *job_id, int cancel_fd,
                        struct err *err);

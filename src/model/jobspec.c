@@ -18,6 +18,8 @@ disk_done(struct job_spec_disk *d)
     free(d->target);
     free(d->target_description);
     free(d->change_id);
+    free(d->parent_file);
+    free(d->parent_on);
 }
 
 void
@@ -64,6 +66,8 @@ decode_disk(const json_t *j, bool vsphere, struct job_spec_disk *d, struct err *
     codec_word(&r, "read", read_mode_from_str, &d->read);
     codec_word_opt(&r, "reason", reason_from_str, &d->reason);
     d->change_id = codec_str_opt(&r, "change_id", 1, SPEC_CHANGE_ID_MAX);
+    d->parent_file = codec_str_opt(&r, "parent_file", 1, SPEC_PARENT_FILE_MAX);
+    d->parent_on = codec_str_opt(&r, "parent_on", 1, NAMING_NAME_MAX);
     codec_uuid(&r, "layer_id", d->layer_id);
     codec_uuid_opt(&r, "parent_layer_id", d->parent_layer_id);
     d->resume_checkpoint = jopt_u64(&r, "resume_checkpoint", 0);
@@ -244,6 +248,8 @@ encode_disk(const struct job_spec_disk *d, bool vsphere)
     codec_put_str(o, "reason",
                   d->reason == REASON_NONE ? NULL : reason_to_str(d->reason));
     codec_put_str(o, "change_id", d->change_id);
+    codec_put_str(o, "parent_file", d->parent_file);
+    codec_put_str(o, "parent_on", d->parent_on);
     codec_put_uuid(o, "layer_id", d->layer_id);
     codec_put_uuid(o, "parent_layer_id", d->parent_layer_id);
     codec_put(o, "resume_checkpoint",

@@ -26,6 +26,7 @@
 #define SPEC_TOKEN_MAX 255u
 #define SPEC_INSTANCE_UUID_MAX 64u /* a vCenter's word for a VM */
 #define SPEC_SOURCE_UUID_MAX 255u
+#define SPEC_PARENT_FILE_MAX 1024u
 #define SPEC_AUDIT_SAMPLES_MAX 1048576u
 #define SPEC_REQUEST_BYTES_MAX 33554432u
 
@@ -55,6 +56,9 @@ struct job_spec_disk {
     enum read_mode read;      /* READ_ALL without a parent */
     enum reason reason;
     char *change_id; /* or NULL */
+    /* vsphere, with a change_id: what the parent's snapshot showed of the disk's history
+       (point.h: frozen_file, frozen_on); or NULL */
+    char *parent_file, *parent_on;
     char layer_id[UUID_STR_SIZE];
     char parent_layer_id[UUID_STR_SIZE];
     uint64_t resume_checkpoint; /* 0 = none */

@@ -139,17 +139,3 @@ port_pool_used(struct port_pool *p)
             used++;
     return used;
 }
-
-bool
-port_owner(struct port_pool *p, uint16_t port, char ret_owner[PORT_OWNER_MAX + 1])
-{
-    unsigned at = (unsigned)port - p->first;
-
-    if (port < p->first || at >= p->n)
-        return false;
-    LOCK_SCOPE(&p->lock);
-    if (p->owner[at][0] == '\0')
-        return false;
-    memcpy(ret_owner, p->owner[at], PORT_OWNER_MAX + 1);
-    return true;
-}

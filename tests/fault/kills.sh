@@ -144,3 +144,42 @@ at_files() {
     expect 'file sessions after the restart' 0 "$(api GET /restore/mounts | jq '.mounts | length')"
     check_all ''
 }
+
+# A backup of a VM of its own that meets a changed record in the manifest of its base: the hub dies when it has noted who is
+# damaged, and before it has undone the job.
+at_condemn() {
+    local file id newest
+    if [ -z "$vm_of_condemn" ]; then
+        head -c 3000000 /dev/urandom >"$work/condemned"
+        serve condemned
+        vm_of_condemn=$(add_vm condemned 2000=condemned)
+    fi
+    condemn_backup || problem 'the full failed'
+    id=$(newest_backup)
+    condemn_backup || problem 'the incremental failed'
+    newest=$(newest_backup)
+    file=$work/data/repository/$(api GET "/backups/$id" | jq -r '.disk_results[0].qcow2_path | rtrimstr(".qcow2")').manifest
+    printf '\xa5' | dd of="$file" bs=1 seek=$((4096 + 3 * 40 + 20)) conv=notrunc status=none
+    head -c 300000 /dev/urandom | dd of="$work/condemned" bs=65536 seek=2 conv=notrunc status=none
+    stop_daemon hub
+    start_hub "SENDENSE_FAILPOINT=$1"
+    api POST /backups '{"vm_id":"'"$vm_of_condemn"'","repository_id":"1","backup_type":"auto"}' >/dev/null 2>&1
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    stop_daemon hub
+    start_hub
+    until_true "$wait_s" job_is_over "$(newest_backup)" || problem 'I3: the job did not end'
+    expect 'the base' 'failed null' "$(api GET "/backups/$id" | jq -r '"\(.verification) \(.error.code)"')"
+    expect 'what stands on it' 'failed parent_damaged' "$(api GET "/backups/$newest" | jq -r '"\(.verification) \(.error.code)"')"
+    condemn_backup || problem 'I5: the next backup failed'
+    id=$(newest_backup)
+    expect 'the next one' 'full parent_damaged verified' "$(api GET "/backups/$id" | jq -r '"\(.backup_type) \(.disk_results[0].reason) \(.verification)"')"
+    restore "$id" 2000 "$work/out.raw" && cmp "$work/condemned" "$work/out.raw" >/dev/null || problem 'I1: the next one is not what its source is'
+    rm -f "$work/out.raw"
+    check_all ''
+}
+vm_of_condemn=''
+condemn_backup() { # of that VM
+    local id
+    id=$(api POST /backups '{"vm_id":"'"$vm_of_condemn"'","repository_id":"1","backup_type":"auto"}' | jq -r '.backup_id // empty')
+    [ -n "$id" ] && until_true "$wait_s" job_is_over "$id" && [ "$(job_state "$id")" = completed ]
+}

@@ -82,6 +82,9 @@ void incr_backup_ok(struct incr *w, bool in_process);
 /* Restores disk @i as of point @seq with the worker and with qemu-img, and compares both
  * with the plain copy. */
 void incr_check_restore(struct incr *w, uint32_t seq, size_t i);
+/* The image of disk @i as of point @seq, as any qemu reads it, against the plain copy:
+ * the cheap one. */
+void incr_check_image(struct incr *w, uint32_t seq, size_t i);
 /* Verifies every layer of every chain. */
 void incr_check_chains(struct incr *w);
 /* The same, or of the tips alone, when it may fail: 0 or < 0. */

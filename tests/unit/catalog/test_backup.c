@@ -133,7 +133,7 @@ test_disks(void **state)
     struct cat_disk_ref d = {JOB("1"), 1}, none = {JOB("1"), 7};
     struct cat_disk_export e = {10105, "n'1", 4242}, gone = {0};
     struct cat_disk_bytes n = {1, 2, 3, 4, 5, 6};
-    struct cat_disk_result r = {"aa", "bb", 77, "52 de/1"};
+    struct cat_disk_result r = {"aa", "bb", 77, "52 de/1", "[d] a.vmdk", "s-1"};
     struct cat_backup_disk got;
     struct cat_backup b;
 
@@ -159,6 +159,9 @@ test_disks(void **state)
     assert_string_equal(b.disks[1].content_root, "bb");
     assert_int_equal(b.disks[1].records, 77);
     assert_string_equal(b.disks[1].change_id, "52 de/1");
+    assert_string_equal(b.disks[1].frozen_file, "[d] a.vmdk");
+    assert_string_equal(b.disks[1].frozen_on, "s-1");
+    assert_null(b.disks[0].frozen_file);
     cat_backup_done(&b);
     T_OK(cat_backup_disk_set_export(c, d, &gone, &err));
     n.read = UINT64_MAX;
@@ -376,7 +379,7 @@ test_audits(void **state)
     T_OK(cat_backup_disk_set_audit(c, d, 1024, 2, &err));
     T_OK(cat_backup_disk_set_audit(c, d, 100, 0, &err));
     T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));
-    assert_int_equal(b.disks[1].audit_sampled, 100);
+    assert_int_equal(b.disks[1].audit_sampled, 1124);
     assert_int_equal(b.disks[1].audit_bad, 2);
     assert_int_equal(b.disks[0].audit_sampled, -1);
     cat_backup_done(&b);

@@ -69,6 +69,8 @@ test_job_pokes(void **state)
         {"disks.0.read", "\"x\"", BAD},
         {"disks.0.reason", "\"none\"", BAD},
         {"disks.0.change_id", "\"\"", BAD},
+        {"disks.0.parent_file", "\"\"", BAD},
+        {"disks.0.parent_on", "7", BAD},
         {"disks.0.resume_checkpoint", "-1", BAD},
         {"limits.disks_parallel", "0", BAD},
         {"limits.disks_parallel", "65", BAD},
