@@ -1,0 +1,3 @@
+-- Nothing: this number is for another change.
+
+SELECT 1;
