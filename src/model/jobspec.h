@@ -44,6 +44,13 @@ struct spec_deadlines {
 };
 extern const struct spec_deadlines spec_deadlines_default;
 
+/* How far an earlier attempt came: all blocks below @block were dealt with, and the hub
+ * holds the first @records of the manifest.  @block 0 = from the start. */
+struct resume_checkpoint {
+    uint64_t block;   /* 0..manifest_blocks(size_bytes) */
+    uint64_t records; /* 0..block */
+};
+
 struct job_spec_disk {
     uint32_t key;
     char disk_uuid[UUID_STR_SIZE];
@@ -57,7 +64,7 @@ struct job_spec_disk {
     char *change_id; /* or NULL */
     char layer_id[UUID_STR_SIZE];
     char parent_layer_id[UUID_STR_SIZE];
-    uint64_t resume_checkpoint; /* 0 = none */
+    struct resume_checkpoint resume; /* of attempts after the first, and with a hub */
 };
 
 #define QUIESCE_LIST(X)                                                                  \
@@ -80,6 +87,8 @@ struct job_vsphere {
 struct job_snapshot {
     char *name; /* VSPHERE_SNAPSHOT_PREFIX and more */
     char *description;
+    /* The server's name of the one that an earlier attempt made, or NULL: to be made. */
+    char *existing_ref;
     uint32_t lease_s; /* VSPHERE_LEASE_MIN_S..VSPHERE_LEASE_MAX_S */
 };
 
