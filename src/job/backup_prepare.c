@@ -124,7 +124,7 @@ backup_reopen_manifest(struct backup_job *b, struct bdisk *d, struct err *err)
         return err->class;
     if (repo_path(b->repo, name, path, err) < 0 ||
         manifest_in_reopen(b->manifests, (uint32_t)d->row->device_key, path, &h,
-                           d->at.block, d->at.records, err) < 0 ||
+                           d->at.records, d->at.block, err) < 0 ||
         lend_parent(b, d, err) < 0)
         return err_prefix(err, "go on with manifest '%s'", name);
     return 0;

@@ -91,6 +91,7 @@ struct backup_job {
     enum verification verification;
     const char *phase;   /* literal; where the job is, for its error */
     bool anew;           /* what was transferred cannot be gone on with */
+    bool node_lost;      /* it did not answer when the job was to end */
     bool stuck;          /* another attempt must not be made */
     int64_t bad_disk;    /* index of the disk that failed, -1 = not about one */
     unsigned n_warnings; /* told as events */
@@ -137,7 +138,7 @@ int backup_resume(struct backup_job *b, struct err *err);
 int backup_keep_checkpoint(struct backup_job *b, struct bdisk *d, struct err *err);
 /* The moment that the point will show. */
 int backup_set_moment(struct backup_job *b, int64_t time_us, struct err *err);
-/* Cancelled: not one byte more, whatever node and client do. */
+/* Cancelled, or the hub stops: not one byte more, whatever node and client do. */
 void backup_cut_off(struct backup_job *b);
 
 /* backup_source.c: the VM as its source shows it now, before anything is made. */

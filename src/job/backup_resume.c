@@ -73,10 +73,13 @@ backup_keep_checkpoint(struct backup_job *b, struct bdisk *d, struct err *err)
 {
     struct manifest_in *m = live_manifests_lock(b->live);
     struct cat_checkpoint at = d->at;
+    int r = m ? manifest_in_checkpoint(m, (uint32_t)d->row->device_key, &at.block,
+                                       &at.records, err)
+              : 0;
 
-    if (m)
-        manifest_in_checkpoint(m, (uint32_t)d->row->device_key, &at.block, &at.records);
     live_manifests_unlock(b->live);
+    if (r < 0)
+        return r;
     if (at.block < d->at.block || (at.block == d->at.block && at.records == d->at.records))
         return 0;
     d->at = at;
@@ -98,7 +101,7 @@ backup_cut_off(struct backup_job *b)
     struct err err = ERR_INIT;
 
     if (b->res_node_job && node_client_cancel(b->node, b->row.job_id, &err) < 0)
-        joblog_line(b->log, LOG_LEVEL_WARN, "cancel at the node: %s, ignoring", err.msg);
+        b->node_lost = err.class == ERR_UNAVAILABLE;
     for (size_t i = 0; i < b->n; i++) {
         struct err e = ERR_INIT;
 
@@ -312,7 +315,11 @@ reuse_disk(struct backup_job *b, struct bdisk *d, struct err *err)
         return err->class;
     }
     d->unclean = false;
-    return backup_reopen_manifest(b, d, err);
+    if (backup_reopen_manifest(b, d, err) < 0)
+        return err->class;
+    /* A push that was under way may have brought more than the row says. */
+    return manifest_in_checkpoint(b->manifests, (uint32_t)d->row->device_key,
+                                  &d->at.block, &d->at.records, err);
 }
 
 static int

@@ -168,14 +168,22 @@ blame_dead_export(struct backup_job *b, struct err *err)
 static void
 begin_attempt(struct backup_job *b)
 {
+    b->bad_disk = -1;
+    backup_phase(b, "transferring");
     for (size_t i = 0; i < b->n; i++) {
         struct bdisk *d = &b->disks[i];
 
         d->done = d->in_snapshot = false;
         d->base = d->bytes;
+        if (b->row.attempt > 1)
+            joblog_line(b->log, LOG_LEVEL_INFO,
+                        "disk device_key=%lld attempt=%lld from block=%llu records=%llu "
+                        "read_before=%llu",
+                        (long long)d->row->device_key, (long long)b->row.attempt,
+                        (unsigned long long)d->at.block,
+                        (unsigned long long)d->at.records,
+                        (unsigned long long)d->base.read);
     }
-    b->bad_disk = -1;
-    backup_phase(b, "transferring");
     live_set_manifests(b->live, b->manifests);
 }
 
@@ -240,9 +248,12 @@ end_transfer(struct backup_job *b, bool ok)
 {
     struct err err = ERR_INIT;
 
-    if (live_cancelled(b->live))
+    if (live_cancelled(b->live) || live_interrupted(b->live))
         backup_cut_off(b);
-    if (node_client_delete(b->node, b->row.job_id, 0, &err) >= 0)
+    if (b->node_lost)
+        joblog_line(b->log, LOG_LEVEL_WARN, "the node does not answer: its client has "
+                                            "nothing left to write to");
+    else if (node_client_delete(b->node, b->row.job_id, 0, &err) >= 0)
         journal_released(b->env, b->row.job_id, &b->res_node_job);
     else
         joblog_line(b->log, LOG_LEVEL_WARN,
