@@ -115,7 +115,7 @@ open_push(struct world *w, const char *token)
     w->spec.deadlines = spec_deadlines_default;
     uuid_make(w->spec.job_id);
     assert_int_equal(copy_stop_new(&w->stop, &w->err), 0);
-    assert_int_equal(copy_push_new(&w->spec, 2000, w->stop, &w->push, &w->err), 0);
+    assert_int_equal(copy_push_new(&w->spec, 2000, 0, w->stop, &w->push, &w->err), 0);
 }
 
 static int
@@ -145,7 +145,13 @@ teardown(void **state)
 static int
 push(struct world *w, uint64_t checkpoint, size_t n, bool final)
 {
-    return copy_push_send(w->push, checkpoint, w->records, n, final, &w->answer, &w->err);
+    struct push_part part = {.checkpoint = checkpoint,
+                             .records = w->records,
+                             .n = n,
+                             .block = 100,
+                             .final = final};
+
+    return copy_push_send(w->push, &part, &w->answer, &w->err);
 }
 
 static void
