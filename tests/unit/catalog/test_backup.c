@@ -367,7 +367,7 @@ test_chains(void **state)
 static void
 test_resume(void **state)
 {
-    struct catalog *c = *state;
+    struct catalog *c = ((struct t_env *)*state)->c;
     struct cat_disk_ref d = {.job_id = JOB("1"), .disk_index = 1};
     struct cat_disk_ref none = {.job_id = JOB("1"), .disk_index = 7};
     struct cat_checkpoint at = {.block = 900, .records = 17};
@@ -445,8 +445,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T_CASE(test_insert_and_get), T_CASE(test_states), T_CASE(test_disks),
         T_CASE(test_lists),          T_CASE(test_delete), T_CASE(test_chains),
-        T_CASE(test_audits),
-        T_CASE(test_resume),
+        T_CASE(test_audits),         T_CASE(test_resume),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
