@@ -117,16 +117,64 @@ compare(const struct vsphere_job *job, struct err *err)
     return 0;
 }
 
+static int
+snapshot_gone(const struct vsphere_job *job, struct err *err)
+{
+    return err_set(err, ERR_UNAVAILABLE, "snapshot_gone",
+                   "the snapshot '%s' (%s) of the earlier attempt is gone",
+                   job->spec->snapshot->name, job->spec->snapshot->existing_ref);
+}
+
+/* That of an earlier attempt: with exactly this reference and name, or it is gone. */
+static int
+find_existing(struct vsphere_job *job, bool *ret_quiesced, struct err *err)
+{
+    const struct job_snapshot *s = job->spec->snapshot;
+
+    for (size_t i = 0; i < job->vm.n_snapshots; i++) {
+        const struct vim_snapshot_item *have = &job->vm.snapshots[i];
+
+        if (strcmp(have->ref.value, s->existing_ref) != 0 ||
+            strcmp(have->name, s->name) != 0)
+            continue;
+        log_info("going on with the snapshot '%s' (%s)", s->name, s->existing_ref);
+        job->snapshot = have->ref;
+        job->may_have_snapshot = true;
+        *ret_quiesced = have->quiesced;
+        return 0;
+    }
+    return snapshot_gone(job, err);
+}
+
+static int
+get_snapshot(struct vsphere_job *job, bool *ret_quiesced, struct err *err)
+{
+    if (!job->spec->snapshot->existing_ref)
+        return create_by_policy(job, ret_quiesced, err);
+    return find_existing(job, ret_quiesced, err);
+}
+
+static int
+read_snapshot(struct vsphere_job *job, struct err *err)
+{
+    int r = vim_snapshot_read(job->vc.session, &job->snapshot, &job->content, err);
+
+    if (r != ERR_NOT_FOUND || !job->spec->snapshot->existing_ref)
+        return r;
+    job->may_have_snapshot = false;
+    return snapshot_gone(job, err);
+}
+
 int
 vsphere_snapshot_make(struct vsphere_job *job, struct err *err)
 {
     bool quiesced = false;
 
-    if (create_by_policy(job, &quiesced, err) < 0 ||
-        vim_snapshot_read(job->vc.session, &job->snapshot, &job->content, err) < 0 ||
+    if (get_snapshot(job, &quiesced, err) < 0 || read_snapshot(job, err) < 0 ||
         compare(job, err) < 0)
         return err->class;
     vsphere_report_snapshot(job, quiesced);
+    job->snapshot_told = true;
     vsphere_report_config(job);
     return 0;
 }
