@@ -8,7 +8,7 @@
     "current_phase, verification, readback, verified_us, seq, attempt, point_id, "       \
     "requested_by, job_token_hash, created_us, started_us, completed_us, error_code, "   \
     "error_phase, error_disk, error_message, nbd_targets_string, client_identity, "      \
-    "cleanup, snapshot_name, quiesced, not_protected, retries, retry_delay_s, limits, "   \
+    "cleanup, snapshot_name, quiesced, not_protected, retries, retry_delay_s, limits, "  \
     "quiesce, snapshot_ref, moment_us, interrupted_us, interrupted_code, "               \
     "interrupted_message"
 
@@ -80,12 +80,12 @@ insert_job(struct catalog *c, const struct cat_backup *b, struct err *err)
     /* A caller that zeroed the struct did not mean disk 0. */
     if (!row.error_code)
         row.error_disk = -1;
-    if (stmt_open(&s, c,
-                  "INSERT INTO backup_jobs (" COLUMNS
-                  ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?)",
-                  err) < 0)
+    if (stmt_open(
+            &s, c,
+            "INSERT INTO backup_jobs (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            "?, ?, ?, ?)",
+            err) < 0)
         return err->class;
     row_bind(&s, &map, &row);
     if (stmt_exec(&s) >= 0)

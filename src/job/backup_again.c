@@ -24,12 +24,11 @@
 char *
 backup_limits_to_text(const struct spec_limits *l)
 {
-    CLEANUP_JSON json_t *j =
-        json_pack("{s:I, s:I, s:I, s:I, s:I}", "disks_parallel",
-                  (json_int_t)l->disks_parallel, "connections",
-                  (json_int_t)l->connections, "requests", (json_int_t)l->requests,
-                  "request_bytes", (json_int_t)l->request_bytes, "rate_bytes_per_s",
-                  (json_int_t)l->rate_bytes_per_s);
+    CLEANUP_JSON json_t *j = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I}", "disks_parallel", (json_int_t)l->disks_parallel,
+        "connections", (json_int_t)l->connections, "requests", (json_int_t)l->requests,
+        "request_bytes", (json_int_t)l->request_bytes, "rate_bytes_per_s",
+        (json_int_t)l->rate_bytes_per_s);
 
     return json_line(j);
 }
@@ -255,8 +254,8 @@ backup_again(struct job_env *env, const char *job_id, struct err *err)
         backup_job_free(b);
         return err->class;
     }
-    b->phase = strcmp(b->row.current_phase, "resuming") == 0 ? "resuming"
-                                                             : "transferring";
+    b->phase =
+        strcmp(b->row.current_phase, "resuming") == 0 ? "resuming" : "transferring";
     r = load_job(b, err);
     if (r < 0) {
         backup_job_free(b);

@@ -112,8 +112,8 @@ int backup_seal(struct backup_job *b, struct err *err);
 int backup_verify(struct backup_job *b, struct err *err);
 int backup_commit(struct backup_job *b, struct err *err);
 
-/* backup_prepare.c, the steps of one disk.  Each may be taken again once its journal entry
- * is released. */
+/* backup_prepare.c, the steps of one disk.  Each may be taken again once its journal
+ * entry is released. */
 int backup_load_parent(struct backup_job *b, struct bdisk *d, struct err *err);
 int backup_make_layer(struct backup_job *b, struct bdisk *d, struct err *err);
 int backup_make_manifest(struct backup_job *b, struct bdisk *d, struct err *err);
@@ -127,7 +127,8 @@ int backup_event(struct backup_job *b, const struct job_event *e, struct err *er
 
 /* backup_again.c: what a job needs of its request, as text of its row. */
 char *backup_limits_to_text(const struct spec_limits *l);
-void backup_limits_from_text(const char *text, struct spec_limits *ret); /* or unchanged */
+void backup_limits_from_text(const char *text,
+                             struct spec_limits *ret); /* or unchanged */
 
 /* backup_resume.c: between two attempts. */
 bool backup_is_transient(const struct err *why);

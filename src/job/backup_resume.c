@@ -80,7 +80,8 @@ backup_keep_checkpoint(struct backup_job *b, struct bdisk *d, struct err *err)
     live_manifests_unlock(b->live);
     if (r < 0)
         return r;
-    if (at.block < d->at.block || (at.block == d->at.block && at.records == d->at.records))
+    if (at.block < d->at.block ||
+        (at.block == d->at.block && at.records == d->at.records))
         return 0;
     d->at = at;
     return cat_backup_disk_set_checkpoint(b->env->catalog, ref(b, d), &at, err);

@@ -218,10 +218,11 @@ attempt(struct backup_job *b, struct err *err)
     }
     /* What is lost is the client's last word, not a byte: the snapshot is the node's. */
     if (all_done(b) && backup_is_transient(err)) {
-        joblog_line(b->log, LOG_LEVEL_WARN,
-                    "all disks are transferred, so the end of the client does not matter: "
-                    "%s",
-                    err->msg);
+        joblog_line(
+            b->log, LOG_LEVEL_WARN,
+            "all disks are transferred, so the end of the client does not matter: "
+            "%s",
+            err->msg);
         err_clear(err);
         return 0;
     }
@@ -251,8 +252,9 @@ end_transfer(struct backup_job *b, bool ok)
     if (live_cancelled(b->live) || live_interrupted(b->live))
         backup_cut_off(b);
     if (b->node_lost)
-        joblog_line(b->log, LOG_LEVEL_WARN, "the node does not answer: its client has "
-                                            "nothing left to write to");
+        joblog_line(b->log, LOG_LEVEL_WARN,
+                    "the node does not answer: its client has "
+                    "nothing left to write to");
     else if (node_client_delete(b->node, b->row.job_id, 0, &err) >= 0)
         journal_released(b->env, b->row.job_id, &b->res_node_job);
     else

@@ -66,8 +66,7 @@ undo_snapshot(struct backup_job *b, struct report *r)
 
     if (!b->vsphere || !b->vsphere->res_snapshot)
         return;
-    rc = b->node_lost ? lost(&err)
-                      : snapshot_lease_settle(b->node, b->row.job_id, &err);
+    rc = b->node_lost ? lost(&err) : snapshot_lease_settle(b->node, b->row.job_id, &err);
     note(b, r, RES_SNAPSHOT, b->row.snapshot_name, rc, &err);
     if (rc >= 0)
         journal_released(b->env, b->row.job_id, &b->vsphere->res_snapshot);

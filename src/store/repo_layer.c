@@ -276,7 +276,7 @@ local_repair_layer(struct repo *r, const char *locator, struct err *err)
 {
     CLEANUP_FREE char *name = file_of(locator);
     char path[REPO_PATH_SIZE];
-    const char *argv[] = {qemu_img, "check", "-q",   "-r",  "leaks",
+    const char *argv[] = {qemu_img, "check", "-q", "-r", "leaks",
                           "-f",     "qcow2", path, NULL};
 
     if (layer_check_chain(r, locator, 0, err) < 0 || repo_path(r, name, path, err) < 0)

@@ -363,7 +363,8 @@ test_chains(void **state)
     assert_false(whole);
 }
 
-/* What another attempt needs is there again after it was stored, and only of that disk. */
+/* What another attempt needs is there again after it was stored, and only of that disk.
+ */
 static void
 test_resume(void **state)
 {
@@ -397,8 +398,7 @@ test_resume(void **state)
           cat_backup_disk_set_checkpoint(c, none, &at, &err));
     T_OK(cat_backup_set_moment(c, JOB("1"), 77, &err));
     T_OK(cat_backup_set_interruption(c, JOB("1"), &i, &err));
-    T_ERR(ERR_NOT_FOUND, "backup_not_found",
-          cat_backup_set_moment(c, JOB("9"), 1, &err));
+    T_ERR(ERR_NOT_FOUND, "backup_not_found", cat_backup_set_moment(c, JOB("9"), 1, &err));
     T_ERR(ERR_NOT_FOUND, "backup_not_found",
           cat_backup_set_interruption(c, JOB("9"), &i, &err));
     T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));
