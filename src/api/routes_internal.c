@@ -100,13 +100,16 @@ begin(struct http_call *call, struct api *a, struct push **ret, struct err *err)
     return check_token(call, p, err);
 }
 
+/* Each time with the token: another attempt, which has another one, may have begun since
+ * this push did. */
 static int
-flush(struct push *p, struct err *err)
+flush(struct http_call *call, struct push *p, struct err *err)
 {
     struct manifest_in *m = live_manifests_lock(p->live);
-    int r = m ? manifest_in_append(m, p->key, p->next, p->buf, p->n, &p->expected, err)
-              : not_found(err);
+    int r = check_token_locked(call, m, p->key, err);
 
+    if (r >= 0)
+        r = manifest_in_append(m, p->key, p->next, p->buf, p->n, &p->expected, err);
     live_manifests_unlock(p->live);
     if (r < 0) {
         p->gap = strcmp(err->code, "manifest_gap") == 0;
@@ -133,7 +136,7 @@ api_manifest_body(struct http_call *call, void *app, const void *data, size_t n,
         p->n += take;
         at += take;
         n -= take;
-        if (p->n < BATCH || flush(p, err) >= 0)
+        if (p->n < BATCH || flush(call, p, err) >= 0)
             continue;
         if (!p->gap)
             return err->class;
@@ -160,14 +163,17 @@ take_block_locked(struct push *p, struct manifest_in *m, struct err *err)
 }
 
 static int
-finish(struct push *p, bool final, struct http_reply *reply, struct err *err)
+finish(struct http_call *call, struct push *p, bool final, struct http_reply *reply,
+       struct err *err)
 {
     uint8_t root[MANIFEST_HASH_SIZE];
     char hex[2 * MANIFEST_HASH_SIZE + 1];
     struct manifest_in *m = live_manifests_lock(p->live);
     uint64_t records = m ? manifest_in_count(m, p->key) : 0;
-    int r = m ? take_block_locked(p, m, err) : not_found(err);
+    int r = check_token_locked(call, m, p->key, err);
 
+    if (r >= 0)
+        r = take_block_locked(p, m, err);
     if (r >= 0 && final)
         r = manifest_in_final(m, p->key, root, err);
     live_manifests_unlock(p->live);
@@ -210,9 +216,9 @@ api_manifest_put(struct http_call *call, void *app, struct http_reply *reply,
     /* A push without records is a question too: where do you stand? */
     if (p->gap || (p->n == 0 && p->next > p->expected))
         return answer_gap(p, reply, err);
-    if (p->n > 0 && flush(p, err) < 0)
+    if (p->n > 0 && flush(call, p, err) < 0)
         return p->gap ? answer_gap(p, reply, err) : err->class;
-    return finish(p, final == 1, reply, err);
+    return finish(call, p, final == 1, reply, err);
 }
 
 /* Does @fn with the manifests of the job and the disk that the call names. */

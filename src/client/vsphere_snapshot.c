@@ -138,7 +138,7 @@ find_existing(struct vsphere_job *job, bool *ret_quiesced, struct err *err)
             strcmp(have->name, s->name) != 0)
             continue;
         log_info("going on with the snapshot '%s' (%s)", s->name, s->existing_ref);
-        vsphere_phase(job, PHASE_SNAPSHOTTING);
+        vsphere_phase(job, PHASE_SNAPSHOTTING); /* as ever: from here on there is one */
         job->snapshot = have->ref;
         job->may_have_snapshot = true;
         *ret_quiesced = have->quiesced;

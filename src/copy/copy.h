@@ -50,6 +50,7 @@ struct copy_opts {
     /* A source may try again for a while what fails: how long its connections may be
      * silent; 0 = io_s of the spec.  The target's keep that. */
     unsigned source_io_s;
+    unsigned checkpoint_ms;   /* between checkpoints; 0 = 5 s */
     const char *manifest_dir; /* or NULL; DIR/KEY.manifest is made for each disk */
 };
 

@@ -208,8 +208,10 @@ all_complete(struct copy_disk *d)
 static int
 watch(struct copy_disk *d, struct checkpoint *c, struct err *err)
 {
+    const uint64_t every_ns =
+        d->opts->checkpoint_ms ? d->opts->checkpoint_ms * NS_PER_MS : CHECKPOINT_NS;
     uint64_t now = time_mono_ns();
-    uint64_t progress_at = now + PROGRESS_NS, checkpoint_at = now + CHECKPOINT_NS;
+    uint64_t progress_at = now + PROGRESS_NS, checkpoint_at = now + every_ns;
 
     while (!all_complete(d)) {
         int r = sleep_until(d, progress_at < checkpoint_at ? progress_at : checkpoint_at,
@@ -224,7 +226,7 @@ watch(struct copy_disk *d, struct checkpoint *c, struct err *err)
         }
         if (now >= checkpoint_at || copy_records_checkpoint_due(d->records)) {
             r = make_checkpoint(d, c, false, err);
-            checkpoint_at = time_mono_ns() + CHECKPOINT_NS;
+            checkpoint_at = time_mono_ns() + every_ns;
         }
         if (r < 0)
             return r;

@@ -1,5 +1,6 @@
 /* copy/hub_get.c - see hub_get.h. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -83,8 +84,11 @@ hub_get(struct hub_get *g, const char *query, size_t max, struct http_response *
         r = get_once(g, url, max * MANIFEST_RECORD_SIZE, ret, err);
         if (r >= 0 || !err_is_transient(r))
             return r;
-        if (try == TRIES_MAX)
+        if (try == TRIES_MAX) {
+            if (strcmp(err->code, err_class_word(r)) == 0)
+                err_recode(err, "hub_unavailable");
             return err_prefix(err, "ask the hub, %d tries", TRIES_MAX);
+        }
         r = copy_stop_pause(g->stop, pause_ms, err);
         if (r < 0)
             return r;

@@ -152,8 +152,11 @@ put_retrying(struct copy_push *p, uint64_t first, const struct push_part *part,
         r = put_once(p, url, part, ret, err);
         if (r >= 0 || ret->gap || !err_is_transient(r))
             return r;
-        if (try == TRIES_MAX)
+        if (try == TRIES_MAX) {
+            if (strcmp(err->code, err_class_word(r)) == 0)
+                err_recode(err, "hub_unavailable");
             return err_prefix(err, "push to the hub, %d tries", TRIES_MAX);
+        }
         r = copy_stop_pause(p->stop, pause_ms, err);
         if (r < 0)
             return r;
