@@ -71,12 +71,23 @@ at_client() {
     until_true "$wait_s" is_resuming "$id" || problem "the client never came to $1"
     stop_daemon node
     start_node
-    # All disks were there when it died: nothing had to be done again.
-    if [ "$1" = client.before_result ] || [ "$1" = client.snapshot_removing ] || [ "$1" = client.snapshot_removed ]; then
-        until_true "$wait_s" job_is_over "$id"
-    else
-        goes_on "$id" "$1"
-    fi
+    goes_on "$id" "$1"
+    check_all "$id"
+}
+
+# The client is killed when all disks are there: its last word is not missed, and nothing is done again.
+at_last_word() {
+    local before id
+    stop_daemon node
+    start_node "SENDENSE_FAILPOINT=$1"
+    before=$(newest_backup)
+    begin 0
+    id=$(made_after "$before")
+    until_true "$wait_s" job_is_over "$id"
+    [ "$(job_state "$id")" = completed ] || problem "all disks were there and it is $(job_state "$id"): $(api GET "/backups/$id" | jq -c .error)"
+    [ "$(attempt_of "$id")" = 1 ] || problem 'there was another attempt'
+    stop_daemon node
+    start_node
     check_all "$id"
 }
 
