@@ -10,7 +10,7 @@
     "error_phase, error_disk, error_message, nbd_targets_string, client_identity, "      \
     "cleanup, snapshot_name, quiesced, not_protected, retries, retry_delay_s, limits, "  \
     "quiesce, snapshot_ref, moment_us, interrupted_us, interrupted_code, "               \
-    "interrupted_message"
+    "interrupted_message, snapshot_chain"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_backup, TEXT, job_id),
@@ -52,6 +52,7 @@ static const struct row_field fields[] = {
     ROW_FIELD(cat_backup, OPT, interrupted_us),
     ROW_FIELD(cat_backup, TEXT, interrupted_code),
     ROW_FIELD(cat_backup, MESSAGE, interrupted_message),
+    ROW_FIELD(cat_backup, TEXT, snapshot_chain),
 };
 static const struct row_map map = ROW_MAP(cat_backup, fields);
 
@@ -84,7 +85,7 @@ insert_job(struct catalog *c, const struct cat_backup *b, struct err *err)
             &s, c,
             "INSERT INTO backup_jobs (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
             "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-            "?, ?, ?, ?)",
+            "?, ?, ?, ?, ?)",
             err) < 0)
         return err->class;
     row_bind(&s, &map, &row);

@@ -43,6 +43,7 @@ struct cat_backup {
     const char *not_protected; /* JSON text: disks of the VM that are not in the backup */
     const char *quiesce;       /* as it was asked for */
     const char *snapshot_ref;  /* the server's name of it; NULL: not made, or gone */
+    const char *snapshot_chain; /* of which files it is made; NULL = not told */
     /* what another attempt needs */
     int64_t retries;       /* attempts after the first that may be made */
     int64_t retry_delay_s; /* before the second one; doubled for each one after it */

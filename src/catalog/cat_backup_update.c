@@ -152,12 +152,14 @@ cat_backup_set_snapshot(struct catalog *c, const char *job_id,
 {
     CLEANUP_STMT struct stmt s = {0};
 
-    if (stmt_open(&s, c,
-                  "UPDATE backup_jobs SET snapshot_ref = ?, quiesced = ?, "
-                  "not_protected = ? WHERE job_id = ?",
-                  err) < 0)
+    if (stmt_open(
+            &s, c,
+            "UPDATE backup_jobs SET snapshot_ref = ?, snapshot_chain = ?, quiesced = ?, "
+            "not_protected = ? WHERE job_id = ?",
+            err) < 0)
         return err->class;
     bind_text(&s, snap->ref);
+    bind_text(&s, snap->chain);
     bind_text(&s, snap->quiesced ? "yes" : "no");
     bind_text(&s, snap->not_protected);
     bind_text(&s, job_id);
@@ -169,7 +171,9 @@ cat_backup_forget_snapshot(struct catalog *c, const char *job_id, struct err *er
 {
     CLEANUP_STMT struct stmt s = {0};
 
-    if (stmt_open(&s, c, "UPDATE backup_jobs SET snapshot_ref = NULL WHERE job_id = ?",
+    if (stmt_open(&s, c,
+                  "UPDATE backup_jobs SET snapshot_ref = NULL, snapshot_chain = NULL "
+                  "WHERE job_id = ?",
                   err) < 0)
         return err->class;
     bind_text(&s, job_id);

@@ -53,7 +53,8 @@ int cat_backup_set_client(struct catalog *c, const char *job_id,
                           const char *client_identity, struct err *err);
 /* The snapshot that the backup reads from is there. */
 struct cat_snapshot {
-    const char *ref; /* the server's name of it */
+    const char *ref;   /* the server's name of it */
+    const char *chain; /* of which files it is made; NULL = not told */
     bool quiesced;
     const char *not_protected; /* JSON text */
 };

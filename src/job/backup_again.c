@@ -179,6 +179,8 @@ load_source(struct backup_job *b, struct err *err)
         return cannot(err, "the credential of its VM is gone");
     if (b->vsphere && b->row.snapshot_ref)
         b->vsphere->snapshot_ref = xstrdup(b->row.snapshot_ref);
+    if (b->vsphere && b->row.snapshot_chain)
+        b->vsphere->snapshot_chain = xstrdup(b->row.snapshot_chain);
     return nodes_connect(b->env, b->row.node_id, &b->node, err);
 }
 

@@ -62,6 +62,7 @@ struct backup_vsphere {
     json_t *not_protected;    /* array of {key, label, reason, message} */
     json_t *configuration;    /* NULL until the client told it */
     char *nvram;              /* base64; NULL = none */
+    char *snapshot_chain;     /* of which files it is made; NULL = not told */
     char *snapshot_ref;       /* the server's name of the snapshot; NULL = none known */
     int64_t res_snapshot;     /* journal entry, 0 = none */
     uint64_t renewed_ns;      /* when the lease was last renewed */

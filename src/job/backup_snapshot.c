@@ -59,6 +59,8 @@ backup_snapshot_spec(const struct backup_job *b, struct job_spec *s, struct err 
                                          b->env->hub_uuid, b->row.node_id, b->row.job_id);
     s->snapshot->lease_s = b->env->lease_s;
     s->snapshot->existing_ref = v->snapshot_ref ? xstrdup(v->snapshot_ref) : NULL;
+    if (v->snapshot_ref && v->snapshot_chain)
+        s->snapshot->existing_chain = xstrdup(v->snapshot_chain);
     return credentials_login_by_id(b->env, v->credential_id, &s->vsphere->login, err);
 }
 
@@ -174,7 +176,7 @@ on_snapshot(struct backup_job *b, const struct job_event *e, struct err *err)
 {
     const struct event_snapshot *s = e->snapshot;
     struct backup_vsphere *v = b->vsphere;
-    struct cat_snapshot row = {.ref = s->ref, .quiesced = s->quiesced};
+    struct cat_snapshot row = {.ref = s->ref, .chain = s->chain, .quiesced = s->quiesced};
     CLEANUP_FREE char *list = NULL;
 
     FAILPOINT(SNAPSHOT_EVENT);
@@ -192,6 +194,8 @@ on_snapshot(struct backup_job *b, const struct job_event *e, struct err *err)
         return err->class;
     free(v->snapshot_ref);
     v->snapshot_ref = xstrdup(s->ref);
+    free(v->snapshot_chain);
+    v->snapshot_chain = s->chain ? xstrdup(s->chain) : NULL;
     return journal_held(b->env, b->row.job_id, b->vsphere->res_snapshot, NULL, err);
 }
 
@@ -202,6 +206,8 @@ backup_snapshot_forget(struct backup_job *b)
 
     free(b->vsphere->snapshot_ref);
     b->vsphere->snapshot_ref = NULL;
+    free(b->vsphere->snapshot_chain);
+    b->vsphere->snapshot_chain = NULL;
     /* A row that still has it costs another attempt that finds it gone. */
     if (cat_backup_forget_snapshot(b->env->catalog, b->row.job_id, &err) < 0)
         joblog_line(b->log, LOG_LEVEL_WARN, "%s, ignoring", err.msg);

@@ -209,6 +209,7 @@ backup_vsphere_free(struct backup_vsphere *v)
     free(v->instance_uuid);
     free(v->nvram);
     free(v->snapshot_ref);
+    free(v->snapshot_chain);
     json_decref(v->not_protected);
     json_decref(v->configuration);
     free(v);

@@ -81,6 +81,7 @@ struct byte_counters { /* meaning: protocol.md section 4 */
 /* What a snapshot holds, and what it cannot hold.  Texts are never NULL but change_id. */
 struct event_snapshot {
     char *ref, *name;
+    char *chain; /* of which files it is made, as a hash; or NULL */
     bool quiesced;
     struct event_snapshot_disk {
         uint32_t key;

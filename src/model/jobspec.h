@@ -23,6 +23,7 @@
 #define SPEC_LAYERS_MAX 4096u
 #define SPEC_PATH_MAX 4095u
 #define SPEC_CHANGE_ID_MAX 255u
+#define SPEC_CHAIN_MAX 64u
 #define SPEC_TOKEN_MAX 255u
 #define SPEC_INSTANCE_UUID_MAX 64u /* a vCenter's word for a VM */
 #define SPEC_SOURCE_UUID_MAX 255u
@@ -89,7 +90,8 @@ struct job_snapshot {
     char *description;
     /* The server's name of the one that an earlier attempt made, or NULL: to be made. */
     char *existing_ref;
-    uint32_t lease_s; /* VSPHERE_LEASE_MIN_S..VSPHERE_LEASE_MAX_S */
+    char *existing_chain; /* what it was made of then (event "snapshot"), or NULL */
+    uint32_t lease_s;     /* VSPHERE_LEASE_MIN_S..VSPHERE_LEASE_MAX_S */
 };
 
 struct job_spec {

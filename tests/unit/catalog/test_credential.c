@@ -213,7 +213,7 @@ test_backup(void **state)
     struct catalog *c = ((struct t_env *)*state)->c;
     struct cat_backup_disk disks[2];
     const struct cat_snapshot there = {
-        .ref = "snapshot-7", .quiesced = true, .not_protected = "[1]"};
+        .ref = "snapshot-7", .chain = "c0", .quiesced = true, .not_protected = "[1]"};
     struct cat_backup b, n;
 
     t_fill(c);
@@ -229,6 +229,7 @@ test_backup(void **state)
     assert_string_equal(b.quiesced, "yes");
     assert_string_equal(b.not_protected, "[1]");
     assert_string_equal(b.snapshot_ref, "snapshot-7");
+    assert_string_equal(b.snapshot_chain, "c0");
     memcpy(disks, b.disks, sizeof disks);
     disks[0].source_uuid = "u";
     disks[0].layer_id = U("91");
@@ -255,6 +256,7 @@ test_backup(void **state)
     T_OK(cat_backup_forget_snapshot(c, U("19"), &err));
     T_OK(cat_backup_get(c, "other", &b, &err));
     assert_null(b.snapshot_ref);
+    assert_null(b.snapshot_chain);
     assert_string_equal(b.quiesced, "yes");
     cat_backup_done(&b);
     T_ERR(ERR_NOT_FOUND, "backup_not_found",

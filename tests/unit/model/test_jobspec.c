@@ -123,6 +123,7 @@ test_vsphere_pokes(void **state)
         {"snapshot.name", "\"sendense-\"", BAD},
         {"snapshot.description", "null", BAD},
         {"snapshot.existing_ref", "\"snapshot-42\"", BAD}, /* in a first attempt */
+        {"snapshot.existing_chain", "\"aa\"", BAD},        /* of no snapshot */
         {"snapshot.lease_s", "29", BAD},
         {"snapshot.lease_s", "86401", BAD},
         {"vm.instance_uuid",
@@ -163,6 +164,8 @@ test_resume_pokes(void **state)
         {"snapshot.existing_ref", "null", BAD}, /* records of another moment */
         {"snapshot.existing_ref", "\"\"", BAD},
         {"snapshot.existing_ref", "7", BAD},
+        {"snapshot.existing_chain", "\"\"", BAD},
+        {"snapshot.existing_chain", "7", BAD},
     };
 
     check_pokes("jobspec-resumed", decode_job, ERR_INVALID, nbd, ARRAY_LEN(nbd));
@@ -184,6 +187,7 @@ test_resume_values(void **state)
     assert_int_equal(s.disks[1].resume.block, 0);
     assert_int_equal(job_spec_decode(v, &again, &err), 0);
     assert_string_equal(again.snapshot->existing_ref, "snapshot-42");
+    assert_int_equal(strlen(again.snapshot->existing_chain), SPEC_CHAIN_MAX);
     job_spec_done(&again);
     /* A snapshot is gone on with, although no disk came to a checkpoint. */
     json_poke(v, "disks.0.resume_checkpoint", "null");
