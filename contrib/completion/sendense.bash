@@ -6,7 +6,7 @@ _sendense() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --output | -o | --url | --token-file | --disk | --node | --vm-id | --host | --user | --password-file | --fingerprint | --ca-file | --quiesce | --type | --repo | --rate | --timeout | --vm | --status | --to | --format | --scope | --expires-in | --after | --ttl | --listen | --psk-file) ((i++)) ;;
+        --output | -o | --url | --token-file | --disk | --node | --vm-id | --host | --user | --password-file | --fingerprint | --ca-file | --quiesce | --type | --repo | --rate | --retries | --retry-delay | --timeout | --vm | --status | --to | --format | --scope | --expires-in | --after | --ttl | --listen | --psk-file) ((i++)) ;;
         -*) ;;
         *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
         esac
@@ -61,6 +61,12 @@ _sendense() {
         return
         ;;
     --rate)
+        return
+        ;;
+    --retries)
+        return
+        ;;
+    --retry-delay)
         return
         ;;
     --timeout)
@@ -127,7 +133,7 @@ _sendense() {
     vm,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
     vm,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
     backup,) words='run ls show explain log verify rm cancel' ;;
-    backup,run) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --quiesce --type --repo --rate --wait --timeout' ;;
+    backup,run) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --quiesce --type --repo --rate --retries --retry-delay --wait --timeout' ;;
     backup,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --repo --vm --status' ;;
     backup,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --timeout' ;;
     backup,explain) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;

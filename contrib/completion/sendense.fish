@@ -46,6 +46,8 @@ complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_sub
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l type -r -f -a 'auto full incremental' -d 'what is kept: auto (of each disk what changed, where there is a backup to stand on), full, or incremental (fails where no disk has one); default auto'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l repo -r -d 'name or id of the repository'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l rate -r -d 'at most so many bytes per second; K, M, G are powers of 1024'
+complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l retries -r -d 'how often a transfer that is cut off is gone on with; 0 = never, default 3'
+complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l retry-delay -r -d 'before that the first time (0, 5, 2m), twice as long for each next one; default 5'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l wait -d 'stay until the job has ended and show its progress'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from run' -l timeout -r -d 'stop waiting after TIME (90, 15m, 12h): exit 124, the job goes on'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and not __fish_seen_subcommand_from run ls show explain log verify rm cancel' -a ls -d 'list backups, newest first'

@@ -215,6 +215,24 @@ add(struct totals *sum, const struct totals *t)
     sum->stored += t->stored;
 }
 
+/* How often it was begun, how often it may be, and why it last was cut off. */
+static void
+put_attempts(json_t *o, const struct cat_backup *b)
+{
+    json_t *cut = json_null();
+
+    json_object_set_new(o, "attempt", json_integer(b->attempt));
+    json_object_set_new(o, "retries", json_integer(b->retries));
+    json_object_set_new(o, "retry_delay_s", json_integer(b->retry_delay_s));
+    if (b->interrupted_us) {
+        cut = json_object();
+        put_time(cut, "time", b->interrupted_us);
+        put_str(cut, "code", b->interrupted_code);
+        put_str(cut, "message", b->interrupted_message);
+    }
+    json_object_set_new(o, "interruption", cut);
+}
+
 json_t *
 backup_to_json(struct api *a, const struct cat_backup *b)
 {
@@ -252,6 +270,7 @@ backup_to_json(struct api *a, const struct cat_backup *b)
                                     : json_null());
     put_str(o, "nbd_targets_string", b->nbd_targets_string);
     put_times(o, b);
+    put_attempts(o, b);
     json_object_set_new(o, "bytes", bytes_to_json(&sum));
     json_object_set_new(o, "chain",
                         json_pack("{s:I, s:I}", "layers", (json_int_t)sum.chain_layers,

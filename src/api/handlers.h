@@ -82,6 +82,7 @@ API_HANDLER(api_tokens_add);
 API_HANDLER(api_tokens_revoke);
 /* routes_internal.c */
 API_HANDLER(api_manifest_put);
+API_HANDLER(api_manifest_get);
 API_HANDLER(api_parent_manifest_get);
 int api_manifest_body(struct http_call *call, void *app, const void *p, size_t n,
                       struct err *err);

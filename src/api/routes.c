@@ -99,6 +99,8 @@ const struct http_route api_routes[] = {
 
     {"PUT", "/internal/v1/jobs/{job_id}/disks/{key}/manifest", "job", HTTP_BODY_STREAM, 0,
      api_manifest_put, api_manifest_body},
+    {"GET", "/internal/v1/jobs/{job_id}/disks/{key}/manifest", "job", HTTP_BODY_NONE, 0,
+     api_manifest_get, NULL},
     {"GET", "/internal/v1/jobs/{job_id}/disks/{key}/parent-manifest", "job",
      HTTP_BODY_NONE, 0, api_parent_manifest_get, NULL},
     {NULL, NULL, NULL, HTTP_BODY_NONE, 0, NULL, NULL},

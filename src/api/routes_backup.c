@@ -47,6 +47,7 @@ read_request(struct http_call *call, struct backup_request *req, struct err *err
 {
     const char *type, *quiesce;
     const json_t *limits;
+    uint64_t retries, delay_s;
     struct jreader r;
 
     jreader_init(&r, http_call_json(call), "request", err);
@@ -55,9 +56,17 @@ read_request(struct http_call *call, struct backup_request *req, struct err *err
     req->repository_id = jopt_str(&r, "repository_id", DEFAULT_REPOSITORY);
     type = jopt_str(&r, "backup_type", backup_wish_to_str(WISH_AUTO));
     quiesce = jopt_str(&r, "quiesce", quiesce_to_str(QUIESCE_TRY));
+    retries = jopt_u64(&r, "retries", BACKUP_RETRIES_DEFAULT);
+    delay_s = jopt_u64(&r, "retry_delay_s", BACKUP_RETRY_DELAY_DEFAULT_S);
     limits = jopt_obj(&r, "limits");
     if (jreader_end(&r) < 0)
         return err->class;
+    if (retries > BACKUP_RETRIES_MAX || delay_s > BACKUP_RETRY_DELAY_MAX_S)
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "retries: 0-%u, retry_delay_s: 0-%u", BACKUP_RETRIES_MAX,
+                       BACKUP_RETRY_DELAY_MAX_S);
+    req->retries = (uint32_t)retries;
+    req->retry_delay_s = (uint32_t)delay_s;
     if (!req->vm_name && !req->vm_id)
         return err_set(err, ERR_INVALID, "invalid_field",
                        "say which VM: vm_name or vm_id is missing");

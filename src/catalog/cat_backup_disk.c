@@ -11,7 +11,7 @@
     "error_message, "                                                                    \
     "bytes_read, bytes_sent, bytes_zero, bytes_skipped, bytes_audit, bytes_stored, "     \
     "checkpoint, source_uuid, datastore, audit_sampled, audit_bad, frozen_file, "        \
-    "frozen_on"
+    "frozen_on, checkpoint_block, checkpoint_records"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_backup_disk, TEXT, job_id),
@@ -49,6 +49,8 @@ static const struct row_field fields[] = {
     ROW_FIELD(cat_backup_disk, INDEX, audit_bad),
     ROW_FIELD(cat_backup_disk, TEXT, frozen_file),
     ROW_FIELD(cat_backup_disk, TEXT, frozen_on),
+    ROW_FIELD(cat_backup_disk, U64, checkpoint_block),
+    ROW_FIELD(cat_backup_disk, U64, checkpoint_records),
 };
 const struct row_map cat_backup_disk_map = ROW_MAP(cat_backup_disk, fields);
 
@@ -63,12 +65,12 @@ backup_disk_insert(struct catalog *c, const struct cat_backup_disk *d, struct er
 {
     CLEANUP_STMT struct stmt s = {0};
 
-    if (stmt_open(
-            &s, c,
-            "INSERT INTO backup_disks (" COLUMNS
-            ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-            "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            err) < 0)
+    if (stmt_open(&s, c,
+                  "INSERT INTO backup_disks (" COLUMNS
+                  ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                  "?, ?, ?, ?)",
+                  err) < 0)
         return err->class;
     row_bind(&s, &cat_backup_disk_map, d);
     if (stmt_exec(&s) < 0)
@@ -182,6 +184,22 @@ cat_backup_disk_set_progress(struct catalog *c, struct cat_disk_ref d,
     bind_u64(&s, bytes->audit);
     bind_u64(&s, bytes->stored);
     bind_i64(&s, checkpoint);
+    return exec_disk(&s, d);
+}
+
+int
+cat_backup_disk_set_checkpoint(struct catalog *c, struct cat_disk_ref d,
+                               const struct cat_checkpoint *at, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE backup_disks SET checkpoint_block = ?, checkpoint_records = ? "
+                  "WHERE job_id = ? AND disk_index = ?",
+                  err) < 0)
+        return err->class;
+    bind_u64(&s, at->block);
+    bind_u64(&s, at->records);
     return exec_disk(&s, d);
 }
 

@@ -40,6 +40,9 @@ struct cat_backup_disk {
     int64_t audit_bad;       /* found by them; -1 the same */
     const char *frozen_file; /* the file of the disk that was read; NULL = unknown */
     const char *frozen_on;   /* the snapshot that it was made on; NULL = none */
+    /* Where another attempt goes on: durable in layer and manifest. */
+    uint64_t checkpoint_block;   /* all before it is dealt with */
+    uint64_t checkpoint_records; /* of the manifest */
 };
 
 void cat_backup_disk_done(struct cat_backup_disk *d);
@@ -71,6 +74,13 @@ int cat_backup_disk_set_state(struct catalog *c, struct cat_disk_ref d, const ch
 int cat_backup_disk_set_progress(struct catalog *c, struct cat_disk_ref d,
                                  const struct cat_disk_bytes *bytes, int64_t checkpoint,
                                  struct err *err);
+
+/* Only of what is durable in the layer and in the manifest's file. */
+struct cat_checkpoint {
+    uint64_t block, records;
+};
+int cat_backup_disk_set_checkpoint(struct catalog *c, struct cat_disk_ref d,
+                                   const struct cat_checkpoint *at, struct err *err);
 
 struct cat_disk_result {
     const char *layer_root;

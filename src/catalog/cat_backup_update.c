@@ -138,18 +138,67 @@ cat_backup_set_targets(struct catalog *c, const char *job_id,
 }
 
 int
-cat_backup_set_snapshot(struct catalog *c, const char *job_id, bool quiesced,
-                        const char *not_protected, struct err *err)
+cat_backup_set_snapshot(struct catalog *c, const char *job_id,
+                        const struct cat_snapshot *snap, struct err *err)
 {
     CLEANUP_STMT struct stmt s = {0};
 
     if (stmt_open(
             &s, c,
-            "UPDATE backup_jobs SET quiesced = ?, not_protected = ? WHERE job_id = ?",
+            "UPDATE backup_jobs SET snapshot_ref = ?, snapshot_chain = ?, quiesced = ?, "
+            "not_protected = ? WHERE job_id = ?",
             err) < 0)
         return err->class;
-    bind_text(&s, quiesced ? "yes" : "no");
-    bind_text(&s, not_protected);
+    bind_text(&s, snap->ref);
+    bind_text(&s, snap->chain);
+    bind_text(&s, snap->quiesced ? "yes" : "no");
+    bind_text(&s, snap->not_protected);
+    bind_text(&s, job_id);
+    return stmt_exec_one(&s, "backup_not_found", "backup");
+}
+
+int
+cat_backup_forget_snapshot(struct catalog *c, const char *job_id, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE backup_jobs SET snapshot_ref = NULL, snapshot_chain = NULL "
+                  "WHERE job_id = ?",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, job_id);
+    return stmt_exec_one(&s, "backup_not_found", "backup");
+}
+
+int
+cat_backup_set_moment(struct catalog *c, const char *job_id, int64_t moment_us,
+                      struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c, "UPDATE backup_jobs SET moment_us = ? WHERE job_id = ?", err) <
+        0)
+        return err->class;
+    bind_opt(&s, moment_us);
+    bind_text(&s, job_id);
+    return stmt_exec_one(&s, "backup_not_found", "backup");
+}
+
+int
+cat_backup_set_interruption(struct catalog *c, const char *job_id,
+                            const struct cat_interruption *i, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE backup_jobs SET interrupted_us = ?, interrupted_code = ?, "
+                  "interrupted_message = ? WHERE job_id = ?",
+                  err) < 0)
+        return err->class;
+    bind_opt(&s, i->at_us);
+    bind_text(&s, i->code);
+    bind_message(&s, i->message);
     bind_text(&s, job_id);
     return stmt_exec_one(&s, "backup_not_found", "backup");
 }

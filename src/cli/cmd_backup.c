@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/cmd_vm.h"
 #include "cli/escape.h"
@@ -38,6 +39,9 @@ static const struct output_col backup_fields[] = {
     {"type", "backup_type"},
     {"status", "status", OUTPUT_STATUS},
     {"phase", "current_phase"},
+    {"attempt", "attempt"},
+    {"last cut off", "interruption.time", OUTPUT_TIME},
+    {"cut off by", "interruption.message"},
     {"done", "progress.percent", OUTPUT_PERCENT},
     {"rate", "progress.rate_bytes_per_s", OUTPUT_RATE},
     {"time left", "progress.eta_s", OUTPUT_SECONDS},
@@ -153,6 +157,29 @@ wait_and_show(struct cli *c, const char *id, struct err *err)
     return r < 0 ? r : wait_report(c, what, last);
 }
 
+/* How a transfer that is cut off is gone on with. */
+static int
+put_retries(struct cli *c, json_t *body, struct err *err)
+{
+    const char *retries = c->args.value[OPT_RETRIES];
+    const char *delay = c->args.value[OPT_RETRY_DELAY];
+    uint64_t n, seconds = 0;
+
+    if (retries) {
+        if (text_to_u64(retries, &n) < 0 || n > INT64_MAX)
+            return err_set(err, ERR_INVALID, "usage", "--retries '%s' is no number",
+                           retries);
+        json_object_set_new(body, "retries", json_integer((json_int_t)n));
+    }
+    if (!delay)
+        return 0;
+    if (strcmp(delay, "0") != 0 &&
+        cli_parse_seconds(delay, "--retry-delay", &seconds, err) < 0)
+        return err->class;
+    json_object_set_new(body, "retry_delay_s", json_integer((json_int_t)seconds));
+    return 0;
+}
+
 /* The body of POST /backups. */
 static int
 make_request(struct cli *c, json_t *body, struct err *err)
@@ -163,6 +190,8 @@ make_request(struct cli *c, json_t *body, struct err *err)
 
     if (c->args.value[OPT_RATE])
         r = cli_parse_bytes(c->args.value[OPT_RATE], "--rate", &rate, err);
+    if (r == 0)
+        r = put_retries(c, body, err);
     if (r == 0)
         r = vm_resolve(c, c->args.words[0], &vm, err);
     if (r == 0 && c->args.value[OPT_REPO])

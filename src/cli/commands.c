@@ -55,6 +55,12 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_REPO] = {"repo", .arg = "REPO", .help = "name or id of the repository"},
     [OPT_RATE] = {"rate", .arg = "BYTES",
                   .help = "at most so many bytes per second; K, M, G are powers of 1024"},
+    [OPT_RETRIES] = {"retries", .arg = "N",
+                     .help = "how often a transfer that is cut off is gone on with; 0 = "
+                             "never, default 3"},
+    [OPT_RETRY_DELAY] = {"retry-delay", .arg = "TIME",
+                         .help = "before that the first time (0, 5, 2m), twice as long "
+                                 "for each next one; default 5"},
     [OPT_WAIT] = {"wait", .help = "stay until the job has ended and show its progress"},
     [OPT_NO_WAIT] = {"no-wait", .help = "come back once the hub has taken the job"},
     [OPT_TIMEOUT] =
@@ -177,7 +183,7 @@ const struct cli_cmd cli_commands[] = {
      "Without --wait the command ends once the hub has started the job.",
      NULL,
      BIT(OPT_VM_ID) | BIT(OPT_TYPE) | BIT(OPT_REPO) | BIT(OPT_RATE) | BIT(OPT_QUIESCE) |
-         BIT(OPT_WAIT) | BIT(OPT_TIMEOUT),
+         BIT(OPT_RETRIES) | BIT(OPT_RETRY_DELAY) | BIT(OPT_WAIT) | BIT(OPT_TIMEOUT),
      true, cmd_backup_run},
     {"backup", "ls", "", 0, 0, "list backups, newest first", NULL, NULL,
      BIT(OPT_VM) | BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_STATUS), true, cmd_backup_ls},

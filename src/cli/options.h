@@ -38,6 +38,8 @@ enum cli_opt_id {
     OPT_CHAIN,
     OPT_REPO,
     OPT_RATE,
+    OPT_RETRIES,
+    OPT_RETRY_DELAY,
     OPT_WAIT,
     OPT_NO_WAIT,
     OPT_TIMEOUT,

@@ -22,6 +22,7 @@ struct vsphere_job {
     struct vim_vm vm;             /* before the snapshot */
     bool may_have_snapshot;       /* asked for, and not yet known to be gone */
     struct moref snapshot;        /* value "" = its making was not seen */
+    bool snapshot_told;           /* the hub can have another attempt go on with it */
     struct vim_snapshot content;  /* what is backed up: everything is read from here */
     struct copy_changes *changes; /* of the disks that are read as `changed` */
     size_t n_changes;

@@ -10,7 +10,7 @@
 #define CONFIG_FORMAT "vsphere/1"
 
 void
-vsphere_report_snapshot(struct vsphere_job *job, bool quiesced)
+vsphere_report_snapshot(struct vsphere_job *job, bool quiesced, char *chain)
 {
     const struct vim_devices *devices = &job->content.devices;
     CLEANUP_FREE struct event_snapshot_disk *disks =
@@ -20,6 +20,7 @@ vsphere_report_snapshot(struct vsphere_job *job, bool quiesced)
     struct event_snapshot s = {.ref = job->snapshot.value,
                                .name = job->spec->snapshot->name,
                                .stands_on = (char *)vsphere_stands_on(job),
+                               .chain = chain,
                                .quiesced = quiesced,
                                .disks = disks,
                                .not_protected = others};

@@ -25,8 +25,8 @@ ref(const struct backup_job *b, const struct bdisk *d)
 }
 
 /* What was planned, looked at again: the layers that the client compares with. */
-static int
-load_parent(struct backup_job *b, struct bdisk *d, struct err *err)
+int
+backup_load_parent(struct backup_job *b, struct bdisk *d, struct err *err)
 {
     struct cat_backup_disk parent = {0};
     int r;
@@ -52,8 +52,8 @@ load_parent(struct backup_job *b, struct bdisk *d, struct err *err)
                  : 0;
 }
 
-static int
-make_layer(struct backup_job *b, struct bdisk *d, struct err *err)
+int
+backup_make_layer(struct backup_job *b, struct bdisk *d, struct err *err)
 {
     CLEANUP_FREE char *key = backup_res_key(b, d->row->locator);
     struct repo_layer_spec spec = {.locator = d->row->locator,
@@ -83,19 +83,28 @@ lend_parent(struct backup_job *b, struct bdisk *d, struct err *err)
 }
 
 static int
-make_manifest(struct backup_job *b, struct bdisk *d, struct err *err)
+fill_header(const struct bdisk *d, struct manifest_header *h, struct err *err)
+{
+    *h = (struct manifest_header){.disk_size = d->row->size_bytes};
+    if (manifest_id_from_str(d->row->layer_id, h->layer_id) < 0 ||
+        manifest_id_from_str(d->row->disk_uuid, h->disk_uuid) < 0)
+        return err_set(err, ERR_INTERNAL, NULL, "layer or disk id is no UUID");
+    if (d->row->parent_layer_id &&
+        manifest_id_from_str(d->row->parent_layer_id, h->parent_layer_id) < 0)
+        return err_set(err, ERR_INTERNAL, NULL, "the parent's id is no UUID");
+    return 0;
+}
+
+int
+backup_make_manifest(struct backup_job *b, struct bdisk *d, struct err *err)
 {
     CLEANUP_FREE char *key = backup_res_key(b, d->row->locator);
     CLEANUP_FREE char *name = xasprintf("%s.manifest", d->row->locator);
     char path[REPO_PATH_SIZE];
-    struct manifest_header h = {.disk_size = d->row->size_bytes};
+    struct manifest_header h;
 
-    if (manifest_id_from_str(d->row->layer_id, h.layer_id) < 0 ||
-        manifest_id_from_str(d->row->disk_uuid, h.disk_uuid) < 0)
-        return err_set(err, ERR_INTERNAL, NULL, "layer or disk id is no UUID");
-    if (d->row->parent_layer_id &&
-        manifest_id_from_str(d->row->parent_layer_id, h.parent_layer_id) < 0)
-        return err_set(err, ERR_INTERNAL, NULL, "the parent's id is no UUID");
+    if (fill_header(d, &h, err) < 0)
+        return err->class;
     if (journal_intent(b->env, b->row.job_id, RES_MANIFEST, key, &d->res_manifest, err) <
         0)
         return err->class;
@@ -105,6 +114,23 @@ make_manifest(struct backup_job *b, struct bdisk *d, struct err *err)
         lend_parent(b, d, err) < 0)
         return err_prefix(err, "make manifest '%s'", name);
     return journal_held(b->env, b->row.job_id, d->res_manifest, NULL, err);
+}
+
+int
+backup_reopen_manifest(struct backup_job *b, struct bdisk *d, struct err *err)
+{
+    CLEANUP_FREE char *name = xasprintf("%s.manifest", d->row->locator);
+    char path[REPO_PATH_SIZE];
+    struct manifest_header h;
+
+    if (fill_header(d, &h, err) < 0)
+        return err->class;
+    if (repo_path(b->repo, name, path, err) < 0 ||
+        manifest_in_reopen(b->manifests, (uint32_t)d->row->device_key, path, &h,
+                           d->at.records, d->at.block, err) < 0 ||
+        lend_parent(b, d, err) < 0)
+        return err_prefix(err, "go on with manifest '%s'", name);
+    return 0;
 }
 
 static int
@@ -153,8 +179,8 @@ start_export(struct backup_job *b, struct bdisk *d, struct err *err)
     return 0;
 }
 
-static int
-make_export(struct backup_job *b, struct bdisk *d, struct err *err)
+int
+backup_make_export(struct backup_job *b, struct bdisk *d, struct err *err)
 {
     struct cat_disk_export e;
 
@@ -189,8 +215,8 @@ make_export(struct backup_job *b, struct bdisk *d, struct err *err)
     return 0;
 }
 
-static int
-publish_targets(struct backup_job *b, struct err *err)
+int
+backup_publish_targets(struct backup_job *b, struct err *err)
 {
     CLEANUP_TARGETS struct targets t = {0};
     CLEANUP_FREE char *text = NULL;
@@ -240,11 +266,11 @@ backup_prepare(struct backup_job *b, struct err *err)
         if (live_cancelled(b->live))
             return err_set(err, ERR_CANCELLED, "cancelled",
                            "cancelled while it was prepared");
-        if (load_parent(b, d, err) < 0 || make_layer(b, d, err) < 0 ||
-            make_manifest(b, d, err) < 0 || make_export(b, d, err) < 0)
+        if (backup_load_parent(b, d, err) < 0 || backup_make_layer(b, d, err) < 0 ||
+            backup_make_manifest(b, d, err) < 0 || backup_make_export(b, d, err) < 0)
             return err->class;
     }
     b->bad_disk = -1;
     warn_of_space(b);
-    return publish_targets(b, err);
+    return backup_publish_targets(b, err);
 }

@@ -37,6 +37,13 @@ note(struct backup_job *b, struct report *r, const char *kind, const char *what,
     json_array_append_new(r->left, item);
 }
 
+/* The janitor asks again; the end of the job does not wait for a node that hangs. */
+static int
+lost(struct err *err)
+{
+    return err_set(err, ERR_UNAVAILABLE, "node_unreachable", "the node does not answer");
+}
+
 static void
 undo_node_job(struct backup_job *b, struct report *r)
 {
@@ -45,7 +52,7 @@ undo_node_job(struct backup_job *b, struct report *r)
 
     if (!b->res_node_job)
         return;
-    rc = node_client_delete(b->node, b->row.job_id, 0, &err);
+    rc = b->node_lost ? lost(&err) : node_client_delete(b->node, b->row.job_id, 0, &err);
     note(b, r, RES_NODE_JOB, b->row.job_id, rc, &err);
     if (rc >= 0)
         journal_released(b->env, b->row.job_id, &b->res_node_job);
@@ -60,7 +67,7 @@ undo_snapshot(struct backup_job *b, struct report *r)
 
     if (!b->vsphere || !b->vsphere->res_snapshot)
         return;
-    rc = snapshot_lease_settle(b->node, b->row.job_id, &err);
+    rc = b->node_lost ? lost(&err) : snapshot_lease_settle(b->node, b->row.job_id, &err);
     note(b, r, RES_SNAPSHOT, b->row.snapshot_name, rc, &err);
     if (rc >= 0)
         journal_released(b->env, b->row.job_id, &b->vsphere->res_snapshot);

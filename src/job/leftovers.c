@@ -221,3 +221,24 @@ leftovers_unmake(struct job_env *env, const char *job_id, const struct leftovers
     cat_resources_done(&list);
     return all;
 }
+
+bool
+leftovers_end_processes(struct job_env *env, const char *job_id)
+{
+    const struct leftovers_how how = {.not_nodes = true};
+    struct cat_resources list = {0};
+    struct err err = ERR_INIT;
+    bool all = true;
+
+    if (cat_resource_list_job(env->catalog, job_id, &list, &err) < 0) {
+        log_error("job='%s' read its journal: %s", job_id, err.msg);
+        return false;
+    }
+    if (list.n > 0)
+        qsort(list.v, list.n, sizeof *list.v, by_rank);
+    for (size_t i = 0; all && i < list.n; i++)
+        if (rank(list.v[i].kind) == RANK_PROCESS || strcmp(list.v[i].kind, RES_PORT) == 0)
+            all = release_one(env, &list.v[i], &how);
+    cat_resources_done(&list);
+    return all;
+}

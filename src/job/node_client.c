@@ -13,6 +13,7 @@
 #define CALL_TIMEOUT_MS 15000u
 /* Ending a process takes TERM, 5 s, KILL; there are few. */
 #define DOCTOR_TIMEOUT_MS 60000u
+#define CANCEL_TIMEOUT_MS 2000u
 #define PROBE_MARGIN_S 10u
 /* A question is several calls of the node's client, each with its own deadlines; the node
  * ends it before we give up. */
@@ -195,13 +196,14 @@ node_client_lease_end(struct node_client *c, const char *job_id, struct err *err
 }
 
 int
-node_client_start(struct node_client *c, const struct job_spec *spec,
+node_client_start(struct node_client *c, const struct job_spec *spec, int cancel_fd,
                   struct node_job *ret, struct err *err)
 {
+    unsigned timeout_ms = spec->attempt > 1 ? DELETE_TIMEOUT_MS : CALL_TIMEOUT_MS;
     CLEANUP_JSON json_t *body = job_spec_encode(spec);
     CLEANUP_JSON json_t *j = NULL;
 
-    if (call(c, "POST", "/jobs", CALL_TIMEOUT_MS, 0, body, &j, err) < 0)
+    if (call(c, "POST", "/jobs", timeout_ms, cancel_fd, body, &j, err) < 0)
         return err->class;
     return node_job_decode(j, ret, err) < 0 ? broken(c, err) : 0;
 }
@@ -219,6 +221,15 @@ node_client_events(struct node_client *c, const char *job_id, uint64_t after,
         0)
         return err->class;
     return events_page_decode(j, ret, err) < 0 ? broken(c, err) : 0;
+}
+
+int
+node_client_cancel(struct node_client *c, const char *job_id, struct err *err)
+{
+    CLEANUP_FREE char *path = xasprintf("/jobs/%s/cancel", job_id);
+    CLEANUP_JSON json_t *j = NULL;
+
+    return call(c, "POST", path, CANCEL_TIMEOUT_MS, 0, NULL, &j, err);
 }
 
 int

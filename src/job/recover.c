@@ -15,6 +15,7 @@
 #include "catalog/cat_restore.h"
 #include "catalog/cat_verify.h"
 #include "catalog/catalog.h"
+#include "job/backup.h"
 #include "job/bus.h"
 #include "job/folder.h"
 #include "job/joblog.h"
@@ -106,7 +107,8 @@ roll_forward(struct job_env *env, const struct cat_backup *row, struct err *err)
 }
 
 static void
-interrupt_backup(struct job_env *env, const struct cat_backup *row)
+interrupt_backup(struct job_env *env, const struct cat_backup *row,
+                 const struct err *no_resume)
 {
     struct outcome_failure f = {
         .state = "failed", .phase = row->current_phase, .bad_disk = -1};
@@ -115,11 +117,31 @@ interrupt_backup(struct job_env *env, const struct cat_backup *row)
 
     err_set(&why, ERR_UNAVAILABLE, INTERRUPTED,
             "the hub ended while this backup was %s; what it had made is removed: start "
-            "it again",
-            row->current_phase);
+            "it again (%s)",
+            row->current_phase, no_resume->msg);
     joblog_line(log, LOG_LEVEL_ERROR, "%s", why.msg);
     if (outcome_failed(env, row, &f, &why, &err) < 0)
         log_error("job='%s' store its outcome: %s", row->job_id, err.msg);
+}
+
+/* No point: it goes on, or everything of it is undone. */
+static void
+settle_unfinished(struct recovery *rec, const struct cat_backup *row)
+{
+    struct err err = ERR_INIT;
+    int r = backup_again(rec->env, row->job_id, &err);
+
+    if (r > 0) {
+        log_info("job='%s' backup '%s' goes on", row->job_id, row->backup_id);
+        rec->report->resumed++;
+    } else if (r == 0) {
+        leftovers_unmake(rec->env, row->job_id, &rec->how);
+        interrupt_backup(rec->env, row, &err);
+        rec->report->interrupted++;
+    } else {
+        log_error("job='%s' cannot go on now: %s", row->job_id, err.msg);
+        rec->report->left++;
+    }
 }
 
 static void
@@ -133,9 +155,7 @@ settle_backup(struct recovery *rec, const struct cat_backup *row)
                  row->backup_id);
         rec->report->rolled_forward++;
     } else if (r == 0) {
-        leftovers_unmake(rec->env, row->job_id, &rec->how);
-        interrupt_backup(rec->env, row);
-        rec->report->interrupted++;
+        settle_unfinished(rec, row);
     } else {
         /* Whether it has a point is not known: nothing of it may be touched. */
         log_error("job='%s' cannot be settled now: %s", row->job_id, err.msg);
@@ -416,7 +436,7 @@ recover_all(struct job_env *env, struct recover_report *ret, struct err *err)
         return err->class;
     sweep_scratch(env);
     sweep_all(env, &ret->swept);
-    log_info("recovery: %u rolled forward, %u interrupted, %u files swept",
-             ret->rolled_forward, ret->interrupted, ret->swept);
+    log_info("recovery: %u rolled forward, %u resumed, %u interrupted, %u files swept",
+             ret->rolled_forward, ret->resumed, ret->interrupted, ret->swept);
     return 0;
 }

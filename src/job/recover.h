@@ -12,6 +12,7 @@
 struct recover_report {
     unsigned rolled_forward; /* point or restored file durable: completed */
     unsigned interrupted;    /* undone: failed, code "interrupted" */
+    unsigned resumed;        /* go on with their transfer */
     unsigned left;           /* jobs that could not be settled or tidied up this time */
     unsigned swept;          /* files without a job or a point */
 };

@@ -82,6 +82,7 @@ struct byte_counters { /* meaning: protocol.md section 4 */
 struct event_snapshot {
     char *ref, *name;
     char *stands_on; /* the snapshot that the VM ran on when it was taken; "" = none */
+    char *chain;     /* of which files it is made, as a hash; or NULL */
     bool quiesced;
     struct event_snapshot_disk {
         uint32_t key;

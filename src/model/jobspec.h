@@ -23,6 +23,7 @@
 #define SPEC_LAYERS_MAX 4096u
 #define SPEC_PATH_MAX 4095u
 #define SPEC_CHANGE_ID_MAX 255u
+#define SPEC_CHAIN_MAX 64u
 #define SPEC_TOKEN_MAX 255u
 #define SPEC_INSTANCE_UUID_MAX 64u /* a vCenter's word for a VM */
 #define SPEC_SOURCE_UUID_MAX 255u
@@ -45,6 +46,13 @@ struct spec_deadlines {
 };
 extern const struct spec_deadlines spec_deadlines_default;
 
+/* How far an earlier attempt came: all blocks below @block were dealt with, and the hub
+ * holds the first @records of the manifest.  @block 0 = from the start. */
+struct resume_checkpoint {
+    uint64_t block;   /* 0..manifest_blocks(size_bytes) */
+    uint64_t records; /* 0..block */
+};
+
 struct job_spec_disk {
     uint32_t key;
     char disk_uuid[UUID_STR_SIZE];
@@ -61,7 +69,7 @@ struct job_spec_disk {
     char *parent_file, *parent_on;
     char layer_id[UUID_STR_SIZE];
     char parent_layer_id[UUID_STR_SIZE];
-    uint64_t resume_checkpoint; /* 0 = none */
+    struct resume_checkpoint resume; /* of attempts after the first, and with a hub */
 };
 
 #define QUIESCE_LIST(X)                                                                  \
@@ -84,7 +92,10 @@ struct job_vsphere {
 struct job_snapshot {
     char *name; /* VSPHERE_SNAPSHOT_PREFIX and more */
     char *description;
-    uint32_t lease_s; /* VSPHERE_LEASE_MIN_S..VSPHERE_LEASE_MAX_S */
+    /* The server's name of the one that an earlier attempt made, or NULL: to be made. */
+    char *existing_ref;
+    char *existing_chain; /* what it was made of then (event "snapshot"), or NULL */
+    uint32_t lease_s;     /* VSPHERE_LEASE_MIN_S..VSPHERE_LEASE_MAX_S */
 };
 
 struct job_spec {

@@ -52,6 +52,14 @@ layer_create(struct repo *r, const struct repo_layer_spec *spec, struct err *err
 }
 
 int
+layer_repair(struct repo *r, const char *locator, struct err *err)
+{
+    int rc = check_change(r, locator, err);
+
+    return rc < 0 ? rc : r->ops->repair_layer(r, locator, err);
+}
+
+int
 layer_remove(struct repo *r, const char *locator, struct err *err)
 {
     int rc = check_change(r, locator, err);

@@ -20,6 +20,10 @@
 int layer_create(struct repo *r, const struct repo_layer_spec *spec, struct err *err);
 int layer_remove(struct repo *r, const char *locator,
                  struct err *err); /* missing is fine; durable */
+/* Of a layer whose writer was killed: gives back clusters that nothing refers to, and
+ * looks whether its tables are whole.  ERR_CORRUPT "layer_damaged" (write it anew),
+ * "layer_header"; ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_IO. */
+int layer_repair(struct repo *r, const char *locator, struct err *err);
 /* Bytes that the file takes on disk. */
 int layer_stored_bytes(struct repo *r, const char *locator, uint64_t *ret,
                        struct err *err);

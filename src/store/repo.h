@@ -55,6 +55,7 @@ struct repo_ops {
     int (*create_layer)(struct repo *r, const struct repo_layer_spec *spec,
                         struct err *err);
     int (*remove_layer)(struct repo *r, const char *locator, struct err *err);
+    int (*repair_layer)(struct repo *r, const char *locator, struct err *err);
     int (*stored_bytes)(struct repo *r, const char *locator, uint64_t *ret,
                         struct err *err);
     int (*sync_layer)(struct repo *r, const char *locator, struct err *err);

@@ -61,6 +61,7 @@ int probe_folder(int dir_fd, struct repo_probe *ret, struct err *err);
 int local_create_layer(struct repo *r, const struct repo_layer_spec *spec,
                        struct err *err);
 int local_remove_layer(struct repo *r, const char *locator, struct err *err);
+int local_repair_layer(struct repo *r, const char *locator, struct err *err);
 int local_stored_bytes(struct repo *r, const char *locator, uint64_t *ret,
                        struct err *err);
 int local_sync_layer(struct repo *r, const char *locator, struct err *err);

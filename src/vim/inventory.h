@@ -35,7 +35,7 @@ int vim_list_vms(struct vim_session *s, struct vim_vm_items *ret, struct err *er
 struct vim_snapshot_item {
     struct moref ref;
     char *name, *description;
-    bool is_current, has_children;
+    bool is_current, has_children, quiesced;
 };
 
 struct vim_vm {

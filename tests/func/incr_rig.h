@@ -59,6 +59,17 @@ struct incr {
     const char *const *filters; /* of nbdkit, before the plugin; or NULL */
     uint32_t audit_samples;
     struct spec_limits limits;
+    /* With cut_percent, each disk's qemu-nbd is killed when so much of the first disk is
+     * safe with the hub (cut_early: copied); another attempt goes on with what was
+     * flushed.  checkpoint_ms as in copy.h. */
+    unsigned cut_percent, checkpoint_ms;
+    bool cut_early;
+    struct incr_cut {
+        unsigned attempts;
+        struct resume_checkpoint from[INCR_DISKS]; /* of the last attempt */
+        uint64_t read[INCR_DISKS];                 /* by the last attempt */
+        struct err why;                            /* of the first */
+    } cut;
     struct err err; /* of a backup that failed */
     pthread_mutex_t lock;
 };

@@ -366,6 +366,61 @@ test_chains(void **state)
     assert_false(whole);
 }
 
+/* What another attempt needs is there again after it was stored, and only of that disk.
+ */
+static void
+test_resume(void **state)
+{
+    struct catalog *c = ((struct t_env *)*state)->c;
+    struct cat_disk_ref d = {.job_id = JOB("1"), .disk_index = 1};
+    struct cat_disk_ref none = {.job_id = JOB("1"), .disk_index = 7};
+    struct cat_checkpoint at = {.block = 900, .records = 17};
+    struct cat_interruption i = {
+        .at_us = 5, .code = "client_died", .message = "gone \xff"};
+    struct cat_backup b, n;
+
+    t_fill(c);
+    T_OK(t_job(c, 1, 0, &err));
+    T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));
+    assert_int_equal(b.interrupted_us, 0);
+    assert_null(b.limits);
+    n = b;
+    n.job_id = JOB("8");
+    n.backup_id = "again";
+    n.seq = 8;
+    n.retries = 3;
+    n.retry_delay_s = 5;
+    n.limits = "{}";
+    n.quiesce = "off";
+    n.disks = NULL;
+    n.n_disks = 0;
+    T_OK(cat_backup_insert(c, &n, &err));
+    cat_backup_done(&b);
+    T_OK(cat_backup_disk_set_checkpoint(c, d, &at, &err));
+    T_ERR(ERR_NOT_FOUND, "disk_not_found",
+          cat_backup_disk_set_checkpoint(c, none, &at, &err));
+    T_OK(cat_backup_set_moment(c, JOB("1"), 77, &err));
+    T_OK(cat_backup_set_interruption(c, JOB("1"), &i, &err));
+    T_ERR(ERR_NOT_FOUND, "backup_not_found", cat_backup_set_moment(c, JOB("9"), 1, &err));
+    T_ERR(ERR_NOT_FOUND, "backup_not_found",
+          cat_backup_set_interruption(c, JOB("9"), &i, &err));
+    T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));
+    assert_int_equal(b.disks[0].checkpoint_block, 0);
+    assert_int_equal(b.disks[1].checkpoint_block, 900);
+    assert_int_equal(b.disks[1].checkpoint_records, 17);
+    assert_int_equal(b.moment_us, 77);
+    assert_int_equal(b.interrupted_us, 5);
+    assert_string_equal(b.interrupted_code, "client_died");
+    assert_string_equal(b.interrupted_message, "gone ?");
+    cat_backup_done(&b);
+    T_OK(cat_backup_get(c, "again", &b, &err));
+    assert_int_equal(b.retries, 3);
+    assert_int_equal(b.retry_delay_s, 5);
+    assert_string_equal(b.limits, "{}");
+    assert_string_equal(b.quiesce, "off");
+    cat_backup_done(&b);
+}
+
 /* The last sample counts, what was bad is never forgotten. */
 static void
 test_audits(void **state)
@@ -393,7 +448,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T_CASE(test_insert_and_get), T_CASE(test_states), T_CASE(test_disks),
         T_CASE(test_lists),          T_CASE(test_delete), T_CASE(test_chains),
-        T_CASE(test_audits),
+        T_CASE(test_audits),         T_CASE(test_resume),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

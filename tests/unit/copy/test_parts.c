@@ -17,6 +17,7 @@
 #include "copy/rate.h"
 #include "copy/records.h"
 #include "copy/reservoir.h"
+#include "copy/result.h"
 #include "copy/stop.h"
 
 static void
@@ -327,15 +328,109 @@ audit_edges(void **state)
     }
 }
 
+/* An earlier attempt dealt with the first blocks: they come no more. */
+static void
+cursor_in_the_middle(void **state)
+{
+    static const uint64_t starts[] = {1, 15, 16, 17, 47, 48};
+    struct copy_records *r = NULL;
+    struct copy_piece p;
+    struct err err = ERR_INIT;
+    atomic_uint_fast64_t skipped;
+
+    (void)state;
+    atomic_init(&skipped, 0);
+    assert_int_equal(copy_records_new(4, 16, &r, &err), 0);
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+        struct copy_cursor *c = NULL;
+        uint64_t at = starts[i] * MANIFEST_BLOCK_SIZE, count = 0;
+
+        assert_int_equal(
+            copy_cursor_new((3 << 20) + 5, 1 << 20, NULL, r, &skipped, &c, &err), 0);
+        copy_cursor_start_at(c, starts[i]);
+        while (copy_cursor_next(c, &p, &err) == CURSOR_PIECE) {
+            assert_int_equal(p.seq, count++);
+            assert_int_equal(p.off, at);
+            at += p.len;
+            /* Cut where the first attempt would have cut. */
+            assert_true(at % (1 << 20) == 0 || at == (3 << 20) + 5);
+        }
+        assert_int_equal(at, (3 << 20) + 5);
+        assert_true(copy_cursor_ended(c, &count));
+        copy_cursor_free(c);
+    }
+    { /* all of it: only the end is missing */
+        struct copy_cursor *c = NULL;
+        uint64_t count = 9;
+
+        assert_int_equal(
+            copy_cursor_new((3 << 20) + 5, 1 << 20, NULL, r, &skipped, &c, &err), 0);
+        copy_cursor_start_at(c, 49);
+        assert_int_equal(copy_cursor_next(c, &p, &err), CURSOR_END);
+        assert_true(copy_cursor_ended(c, &count));
+        assert_int_equal(count, 0);
+        copy_cursor_free(c);
+    }
+    assert_int_equal(skipped, 0);
+    copy_records_free(r);
+}
+
+static void
+what_another_attempt_may_do(void **state)
+{
+    static const struct {
+        int class;
+        const char *code;
+        bool again;
+    } v[] = {
+        {0, "", false},
+        {ERR_CANCELLED, "cancelled", false},
+        {ERR_UNAVAILABLE, "interrupted", true},
+        {ERR_UNAVAILABLE, "snapshot_gone", true},
+        {ERR_UNAVAILABLE, "hub_unavailable", true},
+        {ERR_UNAVAILABLE, "nbd_disconnected", true},
+        {ERR_TIMEOUT, "nbd_timeout", true},
+        {ERR_IO, "nbd_io", true},
+        {ERR_IO, "source_failed", true},
+        {ERR_IO, "snapshot_failed", true},
+        {ERR_NOT_FOUND, "target_unreachable", true},
+        {ERR_NOT_FOUND, "nbd_export_not_found", true},
+        {ERR_NOT_FOUND, "job_not_found", true},
+        {ERR_AUTH, "forbidden", true},
+        {ERR_AUTH, "vcenter_login", false},
+        {ERR_AUTH, "certificate_refused", false},
+        {ERR_INVALID, "vm_changed", false},
+        {ERR_INVALID, "target_mismatch", false},
+        {ERR_PROTOCOL, "hub_protocol", false},
+        {ERR_CORRUPT, "manifest_root_mismatch", false},
+        {ERR_NO_SPACE, "repo_full", false},
+        {ERR_UNAVAILABLE, "snapshot_changed", false},
+        {ERR_UNAVAILABLE, "consolidation_needed", false},
+        {ERR_IO, "quiesce_failed", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        if (result_is_retryable(v[i].class, v[i].code) != v[i].again)
+            fail_msg("%s: want %d", v[i].code, v[i].again);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(zero_test),          cmocka_unit_test(hash),
-        cmocka_unit_test(records_in_order),   cmocka_unit_test(records_bounded),
-        cmocka_unit_test(stop_slot),          cmocka_unit_test(rate),
-        cmocka_unit_test(reservoir),          cmocka_unit_test(reservoir_small),
-        cmocka_unit_test(cursor_without_map), cmocka_unit_test(audit_spans),
+        cmocka_unit_test(zero_test),
+        cmocka_unit_test(hash),
+        cmocka_unit_test(records_in_order),
+        cmocka_unit_test(records_bounded),
+        cmocka_unit_test(stop_slot),
+        cmocka_unit_test(rate),
+        cmocka_unit_test(reservoir),
+        cmocka_unit_test(reservoir_small),
+        cmocka_unit_test(cursor_without_map),
+        cmocka_unit_test(cursor_in_the_middle),
+        cmocka_unit_test(what_another_attempt_may_do),
+        cmocka_unit_test(audit_spans),
         cmocka_unit_test(audit_edges),
     };
 

@@ -122,6 +122,7 @@ names_are_checked(struct repo *r)
         assert_fails(repo_remove_dir(r, bad[i], &err), ERR_INVALID, "repo_name");
         assert_fails(layer_stored_bytes(r, bad[i], &n, &err), ERR_INVALID, "repo_name");
         assert_fails(layer_sync(r, bad[i], &err), ERR_INVALID, "repo_name");
+        assert_fails(layer_repair(r, bad[i], &err), ERR_INVALID, "repo_name");
         assert_fails(layer_remove(r, bad[i], &err), ERR_INVALID, "repo_name");
         assert_fails(layer_check_chain(r, bad[i], 0, &err), ERR_INVALID, "repo_name");
     }
@@ -129,6 +130,28 @@ names_are_checked(struct repo *r)
     assert_true(repo_locator_is_valid(LOC(DISK_A, "000001")));
     assert_false(repo_locator_is_valid(LOC(DISK_A, "000001.qcow2")));
     assert_false(repo_locator_is_valid(NULL));
+}
+
+/* The header stays sound, the table of tables points beyond the end. */
+static void
+spoil_tables(struct repo *r, const char *locator)
+{
+    CLEANUP_FREE char *name = xasprintf("%s.qcow2", locator);
+    char path[REPO_PATH_SIZE];
+    struct err err = ERR_INIT;
+    unsigned char header[48], junk[8];
+    uint64_t l1 = 0;
+    int fd;
+
+    assert_ok(repo_path(r, name, path, &err));
+    fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, header, sizeof header, 0), sizeof header);
+    for (int i = 0; i < 8; i++) /* l1_table_offset, big-endian */
+        l1 = l1 << 8 | header[40 + i];
+    memset(junk, 0x7f, sizeof junk);
+    assert_int_equal(pwrite(fd, junk, sizeof junk, (off_t)l1), sizeof junk);
+    close(fd);
 }
 
 static void
@@ -172,8 +195,12 @@ layers(struct repo *r)
     bad.locator = LOC(DISK_A, "000009");
     bad.size_bytes = 0;
     assert_fails(layer_create(r, &bad, &err), ERR_INVALID, NULL);
+    assert_ok(layer_repair(r, over.locator, &err));
+    spoil_tables(r, over.locator);
+    assert_fails(layer_repair(r, over.locator, &err), ERR_CORRUPT, "layer_damaged");
     assert_ok(layer_remove(r, over.locator, &err));
     assert_ok(layer_remove(r, over.locator, &err));
+    assert_fails(layer_repair(r, over.locator, &err), ERR_NOT_FOUND, NULL);
     assert_fails(layer_stored_bytes(r, over.locator, &stored, &err), ERR_NOT_FOUND, NULL);
     assert_fails(layer_sync(r, over.locator, &err), ERR_NOT_FOUND, NULL);
 }
