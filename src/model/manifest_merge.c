@@ -66,8 +66,8 @@ manifest_merge_next(struct manifest_merge *m, struct manifest_record *ret,
 
     if (r <= 0)
         return r;
-    *ret = (struct manifest_record){
-        .block = it.block, .state = it.state, .count = it.count};
+    *ret =
+        (struct manifest_record){.block = it.block, .state = it.state, .count = it.count};
     if (it.state == MANIFEST_DATA) {
         memcpy(ret->hash, it.hash, MANIFEST_HASH_SIZE);
         return 1;

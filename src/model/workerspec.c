@@ -19,6 +19,7 @@ disk_done(struct worker_spec_disk *d)
     free(d->layers);
     free(d->source);
     free(d->target);
+    free(d->delta);
 }
 
 void
@@ -81,6 +82,9 @@ decode_disk(const json_t *j, enum worker_task task, struct worker_spec_disk *d,
     d->resume = jopt_bool(&r, "resume", false);
     if (d->resume && task != WORKER_RESTORE)
         codec_fail(&r, "resume", "is for 'restore' only");
+    d->delta = codec_str_opt(&r, "delta", 2, SPEC_PATH_MAX);
+    if (d->delta && (task != WORKER_VERIFY || d->delta[0] != '/'))
+        codec_fail(&r, "delta", "must be an absolute path, and is for 'verify' only");
     decode_layers(&r, d);
     return jreader_end(&r);
 }
@@ -162,6 +166,8 @@ encode_disk(const struct worker_spec_disk *d)
     codec_put_str(o, "target", d->target);
     if (d->resume)
         codec_put(o, "resume", json_true());
+    if (d->delta)
+        codec_put_str(o, "delta", d->delta);
     return o;
 }
 

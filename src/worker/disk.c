@@ -52,7 +52,7 @@ check_image(const struct task *t, const struct worker_spec_disk *d, struct run *
     struct nbd_conn_opts o = {.uri = d->source,
                               .connect_s = t->spec->deadlines.connect_s,
                               .io_s = t->spec->deadlines.io_s,
-                              .want_map = !verify || d->n_layers > 1,
+                              .want_map = true,
                               .want_depth = verify,
                               .cancel_fd = copy_stop_fd(t->stop)};
     CLEANUP_NBD_CONN struct nbd_conn *c = NULL;

@@ -101,8 +101,7 @@ compare(bool full, uint64_t blocks, uint64_t seed)
     size_t at = 0;
 
     for (uint64_t b = 0; b < blocks; b++) {
-        bool recorded =
-            cells[b].state != 0 && !(full && cells[b].state == MANIFEST_ZERO);
+        bool recorded = cells[b].state != 0 && !(full && cells[b].state == MANIFEST_ZERO);
         const struct manifest_record *r;
 
         while (at < merged.n && merged.recs[at].block + merged.recs[at].count <= b)
