@@ -96,6 +96,20 @@ cat_backup_set_verification(struct catalog *c, const char *job_id,
 }
 
 int
+cat_backup_set_type(struct catalog *c, const char *job_id, const char *backup_type,
+                    struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c, "UPDATE backup_jobs SET backup_type = ? WHERE job_id = ?", err) <
+        0)
+        return err->class;
+    bind_text(&s, backup_type);
+    bind_text(&s, job_id);
+    return stmt_exec_one(&s, "backup_not_found", "backup");
+}
+
+int
 cat_backup_set_targets(struct catalog *c, const char *job_id,
                        const char *nbd_targets_string, struct err *err)
 {

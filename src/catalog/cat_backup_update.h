@@ -47,6 +47,10 @@ struct cat_verification {
 int cat_backup_set_verification(struct catalog *c, const char *job_id,
                                 const struct cat_verification *v, struct err *err);
 
+/* What a merge made of it: its disks stand on something, or not any more. */
+int cat_backup_set_type(struct catalog *c, const char *job_id, const char *backup_type,
+                        struct err *err);
+
 int cat_backup_set_targets(struct catalog *c, const char *job_id,
                            const char *nbd_targets_string, struct err *err);
 int cat_backup_set_client(struct catalog *c, const char *job_id,

@@ -52,7 +52,7 @@ int backup_start(struct job_env *env, const struct backup_request *req,
 int backup_cancel(struct job_env *env, const char *backup_id, struct err *err);
 
 /* Point, manifests, layers, rows.  ERR_EXISTS "backup_running",
- * "backup_has_children", "backup_in_use". */
+ * "backup_has_children" (job/merge.h can), "backup_in_use". */
 int backup_delete(struct job_env *env, const char *backup_id, const char *actor,
                   struct err *err);
 /* Ends a deletion that a crash cut off.  By recovery; a job that is gone already is fine.

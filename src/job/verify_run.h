@@ -34,6 +34,8 @@ struct verify_disk {
     bool resume; /* the target holds what an earlier try wrote */
     /* What is read: NULL = the layer, through an export of its own; else this URI. */
     const char *source;
+    /* verify: of what a merge made.  NULL = the layer's own manifest; all blocks. */
+    const char *manifest, *delta;
     /* out */
     bool direct; /* what was read came from the medium */
     bool done;
