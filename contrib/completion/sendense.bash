@@ -139,7 +139,7 @@ _sendense() {
     backup,explain) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     backup,log) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -f --follow' ;;
     backup,verify) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --chain --wait --no-wait --timeout' ;;
-    backup,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -y --yes' ;;
+    backup,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --timeout -y --yes --merge' ;;
     backup,cancel) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     restore,) words='disk files ls show cancel open exports close' ;;
     restore,disk) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --disk --wait --no-wait --timeout --to --format --force --resume --salvage' ;;

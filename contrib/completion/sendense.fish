@@ -67,7 +67,10 @@ complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_sub
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from verify' -l no-wait -d 'come back once the hub has taken the job'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from verify' -l timeout -r -d 'stop waiting after TIME (90, 15m, 12h): exit 124, the job goes on'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and not __fish_seen_subcommand_from run ls show explain log verify rm cancel' -a rm -d 'delete a backup and its files'
+complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from rm' -l wait -d 'stay until the job has ended and show its progress'
+complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from rm' -l timeout -r -d 'stop waiting after TIME (90, 15m, 12h): exit 124, the job goes on'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from rm' -s y -l yes -d 'do not ask'
+complete -c sendense -n '__fish_seen_subcommand_from backup; and __fish_seen_subcommand_from rm' -l merge -d 'also one that others stand on: its layers are merged into theirs, which lose nothing'
 complete -c sendense -n '__fish_seen_subcommand_from backup; and not __fish_seen_subcommand_from run ls show explain log verify rm cancel' -a cancel -d 'stop a running backup'
 complete -c sendense -n __fish_use_subcommand -a restore
 complete -c sendense -n '__fish_seen_subcommand_from restore; and not __fish_seen_subcommand_from disk files ls show cancel open exports close' -a disk -d 'write one disk of a backup to a new file'

@@ -240,6 +240,7 @@ backup_to_json(struct api *a, const struct cat_backup *b)
     json_t *o = json_object(), *disks = json_array();
     struct totals sum = {0};
     char phase[LIVE_PHASE_SIZE] = "";
+    bool deleting = live && live_kind(live) == LIVE_MERGE;
 
     put_str(o, "backup_id", b->backup_id);
     put_str(o, "job_id", b->job_id);
@@ -247,7 +248,8 @@ backup_to_json(struct api *a, const struct cat_backup *b)
     put_str(o, "vm_name", b->vm_name);
     put_str(o, "repository_id", b->repository_id);
     put_str(o, "backup_type", b->backup_type);
-    put_str(o, "status", b->state);
+    /* A merge takes its time; the row is a completed backup's until it is gone. */
+    put_str(o, "status", deleting ? "deleting" : b->state);
     if (live)
         live_phase(live, phase);
     put_str(o, "current_phase", live && phase[0] ? phase : b->current_phase);
@@ -256,7 +258,7 @@ backup_to_json(struct api *a, const struct cat_backup *b)
         json_t *disk;
         double done;
 
-        disk_totals(b, &b->disks[i], live, &t, &done);
+        disk_totals(b, &b->disks[i], deleting ? NULL : live, &t, &done);
         add(&sum, &t);
         disk = disk_to_json(b, &b->disks[i], &t, done);
         json_object_set_new(disk, "chain", chain_to_json(a, &b->disks[i], &sum));

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "catalog/cat_backup.h"
 #include "job/backup.h"
+#include "job/merge.h"
 
 #define DEFAULT_REPOSITORY "1"
 
@@ -206,7 +207,28 @@ int
 api_backups_remove(struct http_call *call, void *app, struct http_reply *reply,
                    struct err *err)
 {
+    static const char *const known[] = {"merge", NULL};
     struct api *a = app;
+    const char *id = http_call_param(call, "id"), *user = http_call_user(call);
+    const char *merge = http_call_query(call, "merge");
+    bool running;
 
-    return backup_delete(a->env, http_call_param(call, "id"), http_call_user(call), err);
+    if (http_call_query_only(call, known, err) < 0)
+        return err->class;
+    if (!merge || strcmp(merge, "false") == 0)
+        return backup_delete(a->env, id, user, err);
+    if (strcmp(merge, "true") != 0)
+        return err_set(err, ERR_INVALID, "invalid_parameter",
+                       "merge must be 'true' or 'false'");
+    if (merge_delete(a->env, id, user, &running, err) < 0 || !running)
+        return err->class;
+    reply->status = 202;
+    snprintf(reply->location, sizeof reply->location, "/api/v1/backups/%s", id);
+    if (answer_one(a, id, reply, err) >= 0 || err->class != ERR_NOT_FOUND)
+        return err->class;
+    /* It is done already. */
+    err_clear(err);
+    reply->status = 0;
+    reply->location[0] = '\0';
+    return 0;
 }

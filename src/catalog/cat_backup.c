@@ -300,6 +300,28 @@ cat_backup_child(struct catalog *c, const char *job_id, char **ret, struct err *
     return 0;
 }
 
+int
+cat_backup_above(struct catalog *c, const char *job_id, struct cat_backups *ret,
+                 struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    /* UNION, not UNION ALL: a chain that bites its own tail ends. */
+    if (stmt_open(&s, c,
+                  "WITH RECURSIVE above (layer_id, job_id) AS "
+                  "(SELECT layer_id, job_id FROM backup_disks WHERE job_id = ? "
+                  "UNION SELECT d.layer_id, d.job_id FROM backup_disks d "
+                  "JOIN above ON d.parent_layer_id = above.layer_id) "
+                  "SELECT " COLUMNS " FROM backup_jobs WHERE job_id <> ? "
+                  "AND job_id IN (SELECT above.job_id FROM above) "
+                  "AND state IN ('completed', 'pending', 'running') ORDER BY seq, job_id",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, job_id);
+    bind_text(&s, job_id);
+    return read_list(&s, c, 0, ret, err);
+}
+
 /* Refused while the job runs or somebody reads its layers. */
 static int
 check_unused(struct catalog *c, const char *job_id, struct err *err)

@@ -106,6 +106,11 @@ int cat_backup_max_seq(struct catalog *c, const char *vm_id, const char *reposit
  * of this job's; *ret NULL when there is none; owned by the caller. */
 int cat_backup_child(struct catalog *c, const char *job_id, char **ret, struct err *err);
 
+/* Every completed, pending or running backup that has a layer above one of this job's,
+ * directly or through others; with disks, by seq. */
+int cat_backup_above(struct catalog *c, const char *job_id, struct cat_backups *ret,
+                     struct err *err);
+
 /* Removes job and disks.  ERR_EXISTS "backup_has_children", "backup_in_use" (it runs, or
  * a restore or verification of it does); ERR_NOT_FOUND. */
 int cat_backup_delete(struct catalog *c, const char *job_id, struct err *err);

@@ -226,6 +226,26 @@ cat_backup_disk_set_result(struct catalog *c, struct cat_disk_ref d,
 }
 
 int
+cat_backup_disk_set_merged(struct catalog *c, struct cat_disk_ref d,
+                           const struct cat_disk_merge *m, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE backup_disks SET parent_layer_id = ?, backup_type = ?, "
+                  "layer_root = ?, records = ?, bytes_stored = ? "
+                  "WHERE job_id = ? AND disk_index = ?",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, m->parent_layer_id);
+    bind_text(&s, m->backup_type);
+    bind_text(&s, m->layer_root);
+    bind_i64(&s, m->records);
+    bind_u64(&s, m->bytes_stored);
+    return exec_disk(&s, d);
+}
+
+int
 cat_backup_disk_by_layer(struct catalog *c, const char *layer_id,
                          struct cat_backup_disk *ret, struct err *err)
 {

@@ -93,6 +93,17 @@ struct cat_disk_result {
 int cat_backup_disk_set_result(struct catalog *c, struct cat_disk_ref d,
                                const struct cat_disk_result *r, struct err *err);
 
+/* The layer took in the one below it. */
+struct cat_disk_merge {
+    const char *parent_layer_id; /* what it stands on now; NULL = a full */
+    const char *backup_type;
+    const char *layer_root;
+    int64_t records;
+    uint64_t bytes_stored;
+};
+int cat_backup_disk_set_merged(struct catalog *c, struct cat_disk_ref d,
+                               const struct cat_disk_merge *m, struct err *err);
+
 /* One more audit: both are added up. */
 int cat_backup_disk_set_audit(struct catalog *c, struct cat_disk_ref d, int64_t sampled,
                               int64_t bad, struct err *err);

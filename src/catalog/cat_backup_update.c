@@ -124,6 +124,20 @@ cat_backup_condemn_above(struct catalog *c, const char *layer_id, int64_t now_us
 }
 
 int
+cat_backup_set_type(struct catalog *c, const char *job_id, const char *backup_type,
+                    struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c, "UPDATE backup_jobs SET backup_type = ? WHERE job_id = ?", err) <
+        0)
+        return err->class;
+    bind_text(&s, backup_type);
+    bind_text(&s, job_id);
+    return stmt_exec_one(&s, "backup_not_found", "backup");
+}
+
+int
 cat_backup_set_targets(struct catalog *c, const char *job_id,
                        const char *nbd_targets_string, struct err *err)
 {

@@ -51,6 +51,9 @@ int cat_backup_set_verification(struct catalog *c, const char *job_id,
  * `failed` from now on; @why is its error "parent_damaged", unless it has one already. */
 int cat_backup_condemn_above(struct catalog *c, const char *layer_id, int64_t now_us,
                              const char *why, struct err *err);
+/* What a merge made of it: its disks stand on something, or not any more. */
+int cat_backup_set_type(struct catalog *c, const char *job_id, const char *backup_type,
+                        struct err *err);
 
 int cat_backup_set_targets(struct catalog *c, const char *job_id,
                            const char *nbd_targets_string, struct err *err);

@@ -350,16 +350,53 @@ confirm(struct cli *c, const char *id, struct err *err)
     return err_set(err, ERR_CANCELLED, "cancelled", "nothing was deleted");
 }
 
+/* A merge ends with the backup's disappearance, or, given up, with a completed one. */
+static int
+wait_for_merge(struct cli *c, const char *id, struct err *err)
+{
+    CLEANUP_FREE char *path = hub_path("/backups/", id, "");
+    CLEANUP_FREE char *what = xasprintf("merge of backup %s", id);
+    CLEANUP_FREE char *watch = xasprintf("sendense backup show %s", id);
+    const struct wait_job w = {path, what, watch, NULL};
+    CLEANUP_JSON json_t *last = NULL;
+
+    if (wait_for_job(c, &w, &last, err) < 0) {
+        if (err->class != ERR_NOT_FOUND)
+            return err->class;
+        err_clear(err);
+        cli_say(c, "backup %s is deleted", id);
+        return EXIT_OK;
+    }
+    cli_complain(c,
+                 "backup %s is not deleted, and nothing of it was changed; the reason is "
+                 "at the end of: sendense backup log %s",
+                 id, id);
+    return EXIT_FAILED;
+}
+
 int
 cmd_backup_rm(struct cli *c, struct err *err)
 {
-    CLEANUP_FREE char *path = hub_path("/backups/", c->args.words[0], "");
+    bool merge = c->args.value[OPT_MERGE] != NULL;
+    CLEANUP_FREE char *path =
+        hub_path("/backups/", c->args.words[0], merge ? "?merge=true" : "");
+    CLEANUP_JSON json_t *running = NULL;
     int r = confirm(c, c->args.words[0], err);
 
     if (r == 0)
-        r = hub_call(&c->hub, "DELETE", path, NULL, NULL, err);
+        r = hub_call(&c->hub, "DELETE", path, NULL, &running, err);
     if (r < 0)
         return r;
+    if (running && c->args.value[OPT_WAIT])
+        return wait_for_merge(c, c->args.words[0], err);
+    if (running) {
+        output_json(c, running);
+        cli_say(c,
+                "backup %s is being merged into those that stand on it; watch it with: "
+                "sendense backup show %s",
+                c->args.words[0], c->args.words[0]);
+        return EXIT_OK;
+    }
     cli_say(c, "backup %s is deleted", c->args.words[0]);
     return EXIT_OK;
 }

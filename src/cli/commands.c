@@ -72,6 +72,9 @@ const struct cli_opt cli_options[OPT_END] = {
                     .help = "only in this state"},
     [OPT_FOLLOW] = {"follow", 'f', .help = "go on with what comes next, until Ctrl-C"},
     [OPT_YES] = {"yes", 'y', .help = "do not ask"},
+    [OPT_MERGE] = {"merge",
+                   .help = "also one that others stand on: its layers are merged into "
+                           "theirs, which lose nothing"},
     [OPT_TO] = {"to", .arg = "PATH", .is_file = true,
                 .help = "the new file, on the machine of the hub"},
     [OPT_TO_FOLDER] = {"to", .arg = "FOLDER", .is_file = true,
@@ -202,8 +205,15 @@ const struct cli_cmd cli_commands[] = {
      "block is not what was written.  An incremental stands on older backups: --chain\n"
      "reads those layers too.",
      NULL, BIT(OPT_CHAIN) | WAITING, true, cmd_backup_verify},
-    {"backup", "rm", "BACKUP", 1, 1, "delete a backup and its files", NULL, NULL,
-     BIT(OPT_YES), true, cmd_backup_rm},
+    {"backup", "rm", "BACKUP", 1, 1, "delete a backup and its files",
+     "One that others stand on is refused without --merge.  A merge goes on by itself, "
+     "also\n"
+     "after a restart of the hub; until it is done the backup is shown as `deleting`, "
+     "and "
+     "it and\n"
+     "those above it can be neither restored nor stood on.",
+     NULL, BIT(OPT_YES) | BIT(OPT_MERGE) | BIT(OPT_WAIT) | BIT(OPT_TIMEOUT), true,
+     cmd_backup_rm},
     {"backup", "cancel", "BACKUP", 1, 1, "stop a running backup", NULL, NULL, 0, true,
      cmd_backup_cancel},
     {"restore", "disk", "BACKUP", 1, 1, "write one disk of a backup to a new file",

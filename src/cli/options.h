@@ -47,6 +47,7 @@ enum cli_opt_id {
     OPT_STATUS,
     OPT_FOLLOW,
     OPT_YES,
+    OPT_MERGE,
     OPT_TO,
     OPT_TO_FOLDER,
     OPT_FORMAT,

@@ -64,7 +64,7 @@ int backup_again(struct job_env *env, const char *job_id, struct err *err);
 int backup_cancel(struct job_env *env, const char *backup_id, struct err *err);
 
 /* Point, manifests, layers, rows.  ERR_EXISTS "backup_running",
- * "backup_has_children", "backup_in_use". */
+ * "backup_has_children" (job/merge.h can), "backup_in_use". */
 int backup_delete(struct job_env *env, const char *backup_id, const char *actor,
                   struct err *err);
 /* Ends a deletion that a crash cut off.  By recovery; a job that is gone already is fine.

@@ -495,7 +495,10 @@ backup_cancel(struct job_env *env, const char *backup_id, struct err *err)
     if (cat_backup_get(env->catalog, backup_id, &row, err) < 0)
         return err->class;
     live = live_find(env->live, row.job_id);
-    if (live)
+    if (live && live_kind(live) == LIVE_MERGE)
+        err_set(err, ERR_EXISTS, "not_running",
+                "backup '%s' is being deleted, which cannot be cancelled", backup_id);
+    else if (live)
         live_cancel(live);
     else if (strcmp(row.state, "cancelled") != 0)
         err_set(err, ERR_EXISTS, "not_running", "backup '%s' is %s: nothing to cancel",

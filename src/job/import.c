@@ -12,6 +12,7 @@
 #include "catalog/cat_vm.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+#include "job/merge.h"
 #include "job/point_check.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
@@ -334,7 +335,9 @@ import_repository(struct job_env *env, const char *repo_id, const char *actor,
     *ret = (struct import_report){0};
     if (repo_set_get(env, repo_id, &im.repo, err) < 0)
         return err->class;
-    r = repo_list_points(im.repo, collect, &im, err);
+    r = merge_settle_found(env, im.repo, err);
+    if (r >= 0)
+        r = repo_list_points(im.repo, collect, &im, err);
     if (im.n)
         qsort(im.names, im.n, sizeof *im.names, by_name);
     for (size_t i = 0; i < im.n; i++) {

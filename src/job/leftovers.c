@@ -203,6 +203,9 @@ leftovers_unmake(struct job_env *env, const char *job_id, const struct leftovers
     for (size_t i = 0; i < list.n && !leftovers_stop_asked(how); i++) {
         int mine = rank(list.v[i].kind);
 
+        if (strcmp(list.v[i].kind, RES_MERGE) == 0)
+            continue; /* is gone on with: job/merge.h */
+
         if (mine == RANK_NODE_JOB && how->not_nodes) {
             all = false;
             continue;

@@ -20,7 +20,14 @@
 
 #define LIVE_PHASE_SIZE 32
 
-enum live_kind { LIVE_BACKUP, LIVE_VERIFY, LIVE_RESTORE, LIVE_ACCESS, LIVE_FILES };
+enum live_kind {
+    LIVE_BACKUP,
+    LIVE_VERIFY,
+    LIVE_RESTORE,
+    LIVE_ACCESS,
+    LIVE_FILES,
+    LIVE_MERGE
+};
 
 struct live_set;
 struct live_job;

@@ -21,6 +21,7 @@
 #include "job/joblog.h"
 #include "job/journal.h"
 #include "job/live.h"
+#include "job/merge.h"
 #include "job/outcome.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
@@ -367,6 +368,31 @@ is_first_of_its_job(const struct cat_resources *l, size_t i)
     return true;
 }
 
+/* Deletions by a merge are gone on with, in a thread of their own. */
+static int
+settle_merges(struct recovery *rec, struct err *err)
+{
+    struct cat_resources open = {0};
+
+    if (cat_resource_list_open(rec->env->catalog, &open, err) < 0)
+        return err->class;
+    for (size_t i = 0; i < open.n && !leftovers_stop_asked(&rec->how); i++) {
+        const char *job = open.v[i].job_id;
+        struct err why = ERR_INIT;
+
+        if (strcmp(open.v[i].kind, RES_MERGE) != 0 || is_live(rec, job))
+            continue;
+        if (!leftovers_unmake(rec->env, job, &rec->how) ||
+            merge_resume(rec->env, job, &why) < 0) {
+            log_error("job='%s' go on with its merge: %s", job,
+                      why.class ? why.msg : "something of it is still there");
+            rec->report->left++;
+        }
+    }
+    cat_resources_done(&open);
+    return 0;
+}
+
 /* Entries of jobs that have ended: what an undo could not remove at its time. */
 static int
 settle_leftovers(struct recovery *rec, struct err *err)
@@ -395,7 +421,7 @@ round_locked(struct job_env *env, const struct leftovers_how *how,
 
     if (settle_backups(&rec, err) < 0 || settle_restores(&rec, err) < 0 ||
         settle_verifies(&rec, err) < 0 || settle_exports(&rec, err) < 0 ||
-        settle_leftovers(&rec, err) < 0)
+        settle_merges(&rec, err) < 0 || settle_leftovers(&rec, err) < 0)
         return err_prefix(err, "recover");
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "catalog/cat_backup.h"
 #include "catalog/cat_repository.h"
+#include "job/merge_files.h"
 #include "job/repo_set.h"
 #include "model/naming.h"
 #include "store/group_roots.h"
@@ -54,12 +55,35 @@ static bool
 file_seq(const char *name, uint32_t *ret)
 {
     static const char *const suffixes[] = {".qcow2", ".manifest", ".manifest.part",
-                                           GROUP_ROOTS_SUFFIX};
+                                           GROUP_ROOTS_SUFFIX, ".merged"};
 
     for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
         if (naming_seq_from_file(name, suffixes[i], ret) == 0)
             return true;
     return false;
+}
+
+/* What a merge makes means nothing without its note. */
+static bool
+is_of_merge(const char *name)
+{
+    size_t n = strlen(name);
+
+    return strcmp(name, MERGE_NOTE_FILE ".tmp") == 0 ||
+           (n > 4 && strcmp(name + n - 4, ".new") == 0) ||
+           (n > 9 && strcmp(name + n - 9, ".new.part") == 0) ||
+           (n > 8 && strcmp(name + n - 8, ".new.tmp") == 0);
+}
+
+/* Looked for after the folder was listed: what a merge made that began later is not in
+ * the list. */
+static bool
+is_merging(struct repo *repo, const char *dir)
+{
+    struct merge_note note;
+    struct err err = ERR_INIT;
+
+    return merge_note_read(repo, dir, &note, &err) >= 0 || err.class != ERR_NOT_FOUND;
 }
 
 static bool
@@ -111,12 +135,14 @@ sweep_disk(const struct vm_sweep *s, const char *dir, const struct names *points
     struct names files = {0};
     struct err ignored = ERR_INIT;
     int r = repo_list(repo, dir, collect, &files, err);
+    bool merging = r >= 0 && is_merging(repo, dir);
 
-    for (size_t i = 0; r >= 0 && i < files.n; i++) {
+    for (size_t i = 0; r >= 0 && !merging && i < files.n; i++) {
         uint32_t seq;
 
-        if (file_seq(files.v[i], &seq) && !has_point(points, seq) &&
-            !is_known(s, seq, files.v[i]))
+        if (is_of_merge(files.v[i]) ||
+            (file_seq(files.v[i], &seq) && !has_point(points, seq) &&
+             !is_known(s, seq, files.v[i])))
             found_file(s, dir, files.v[i]);
     }
     names_done(&files);

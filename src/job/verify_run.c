@@ -141,9 +141,11 @@ fill_disk(const struct verify_run *v, const struct verify_disk *d,
     for (size_t i = 0; i < n; i++)
         fill_layer(&s->layers[i], d->below->v[i].manifest, d->below->v[i].layer_id,
                    d->below->v[i].layer_root);
-    fill_layer(&s->layers[n], path, d->layer_id, d->layer_root);
+    fill_layer(&s->layers[n], d->manifest ? d->manifest : path, d->layer_id,
+               d->layer_root);
     if (d->is_new)
         fill_roots(d, path, s);
+    s->delta = d->delta ? xstrdup(d->delta) : NULL;
     s->has_content_root = d->has_content_root;
     memcpy(s->content_root, d->content_root, sizeof s->content_root);
     return 0;

@@ -36,6 +36,8 @@ struct verify_disk {
     /* What is read: NULL = the layer, through an export of its own; else this URI. */
     const char *source;
     struct byte_counters before; /* of earlier rounds: added to what is shown */
+    /* verify: of what a merge made.  NULL = the layer's own manifest; all blocks. */
+    const char *manifest, *delta;
     /* out */
     bool direct; /* what was read came from the medium */
     bool done;

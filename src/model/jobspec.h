@@ -158,6 +158,8 @@ struct worker_spec_disk {
     uint8_t parent_content_root[MANIFEST_HASH_SIZE]; /* with parent_roots */
     char *target;                                    /* restore: NBD URI; else NULL */
     bool resume; /* restore: what the target holds already is compared first */
+    char *delta; /* verify: a manifest; of the tip's data only the blocks that it records
+                    are read.  NULL = all */
 };
 
 struct worker_spec {

@@ -21,6 +21,7 @@ disk_done(struct worker_spec_disk *d)
     free(d->target);
     free(d->roots);
     free(d->parent_roots);
+    free(d->delta);
 }
 
 void
@@ -106,6 +107,9 @@ decode_disk(const json_t *j, enum worker_task task, struct worker_spec_disk *d,
     if (d->resume && task != WORKER_RESTORE)
         codec_fail(&r, "resume", "is for 'restore' only");
     decode_roots(&r, task, d);
+    d->delta = codec_str_opt(&r, "delta", 2, SPEC_PATH_MAX);
+    if (d->delta && (task != WORKER_VERIFY || d->delta[0] != '/'))
+        codec_fail(&r, "delta", "must be an absolute path, and is for 'verify' only");
     decode_layers(&r, d);
     if (d->parent_roots && d->n_layers < 2)
         codec_fail(&r, "parent_roots", "is for a layer on a parent");
@@ -195,6 +199,8 @@ encode_disk(const struct worker_spec_disk *d)
         codec_put_str(o, "parent_roots", d->parent_roots);
         codec_put_hash(o, "parent_content_root", true, d->parent_content_root);
     }
+    if (d->delta)
+        codec_put_str(o, "delta", d->delta);
     return o;
 }
 

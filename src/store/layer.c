@@ -101,6 +101,16 @@ layer_export_ro(struct repo *r, const char *locator, const struct export_spec *s
     return rc < 0 ? rc : r->ops->export_ro(r, locator, spec, ret, err);
 }
 
+int
+layer_merge(struct repo *r, struct layer_merge *m, struct err *err)
+{
+    int rc = check_change(r, m->child, err);
+
+    if (rc == 0)
+        rc = check_locator(m->parent, err);
+    return rc < 0 ? rc : r->ops->merge_layer(r, m, err);
+}
+
 /* --- the next number --- */
 
 struct seq_walk {

@@ -27,6 +27,12 @@ layer_set_qemu_img(const char *path)
     snprintf(qemu_img, sizeof(qemu_img), "%s", path);
 }
 
+const char *
+layer_qemu_img(void)
+{
+    return qemu_img;
+}
+
 static char *
 file_of(const char *locator)
 {

@@ -69,5 +69,10 @@ int local_export_rw(struct repo *r, const char *locator, const struct export_spe
                     struct export **ret, struct err *err);
 int local_export_ro(struct repo *r, const char *locator, const struct export_spec *spec,
                     struct export **ret, struct err *err);
+const char *layer_qemu_img(void); /* the program */
+
+/* --- repo_merge.c: the local engine --- */
+int local_merge_layer(struct repo *r, struct layer_merge *m, struct err *err);
+int local_rename(struct repo *r, const char *from, const char *to, struct err *err);
 
 #endif

@@ -49,7 +49,8 @@ open_image(const struct task *t, const struct worker_spec_disk *d, bool depth,
     struct nbd_conn_opts o = {.uri = d->source,
                               .connect_s = t->spec->deadlines.connect_s,
                               .io_s = t->spec->deadlines.io_s,
-                              .want_map = !depth,
+                              /* Of a full the zero clusters count as well. */
+                              .want_map = !depth || d->n_layers == 1,
                               .want_depth = depth,
                               .cancel_fd = copy_stop_fd(t->stop)};
 

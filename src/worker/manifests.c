@@ -220,6 +220,15 @@ walk_new(const struct worker_spec_disk *d, bool tip_only, struct walk **ret,
 }
 
 int
+walk_new_delta(const struct worker_spec_disk *d, struct walk **ret, struct err *err)
+{
+    struct worker_spec_layer layer = {.manifest = d->delta};
+    const struct worker_spec_disk alone = {.layers = &layer, .n_layers = 1};
+
+    return walk_new(&alone, true, ret, err);
+}
+
+int
 walk_next(struct walk *w, struct walk_item *ret, struct err *err)
 {
     struct resolve_item item;

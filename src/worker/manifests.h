@@ -55,6 +55,8 @@ struct walk_item {
 
 int walk_new(const struct worker_spec_disk *d, bool tip_only, struct walk **ret,
              struct err *err);
+/* Of the manifest d->delta alone. */
+int walk_new_delta(const struct worker_spec_disk *d, struct walk **ret, struct err *err);
 void walk_free(struct walk *w); /* NULL ok */
 /* 1 = an item, 0 = the end.  A root that does not fit is no error here: manifests_check()
  * told it, and the blocks are still worth comparing. */

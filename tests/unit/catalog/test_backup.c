@@ -442,13 +442,71 @@ test_audits(void **state)
     T_ERR(ERR_NOT_FOUND, "disk_not_found", cat_backup_disk_set_audit(c, d, 1, 0, &err));
 }
 
+/* 1 <- 2 <- 3 <- 4: what stands on 2, and what a merge of 2 into 3 leaves. */
+static void
+test_merged(void **state)
+{
+    struct catalog *c = ((struct t_env *)*state)->c;
+    struct cat_backups above = {0};
+    struct cat_backup b = {0};
+    struct cat_disk_merge m = {.parent_layer_id = U("a") "1",
+                               .backup_type = "incremental",
+                               .layer_root = "cd",
+                               .records = 7,
+                               .bytes_stored = 4096};
+    struct cat_disk_ref third = {.job_id = JOB("3"), .disk_index = 0};
+    struct cat_chain chain;
+
+    t_fill(c);
+    for (int i = 1; i <= 4; i++) {
+        T_OK(t_job(c, i, i - 1, &err));
+        if (i < 4)
+            T_OK(t_complete(c, i, &err));
+    }
+    T_OK(cat_backup_above(c, JOB("2"), &above, &err));
+    assert_int_equal(above.n, 2); /* the one that runs counts */
+    assert_int_equal(above.v[0].seq, 3);
+    assert_int_equal(above.v[1].seq, 4);
+    assert_int_equal(above.v[1].n_disks, 2);
+    cat_backups_done(&above);
+    T_OK(cat_backup_above(c, JOB("4"), &above, &err));
+    assert_int_equal(above.n, 0);
+    cat_backups_done(&above);
+    T_OK(cat_backup_disk_set_merged(c, third, &m, &err));
+    third.disk_index = 1;
+    m.parent_layer_id = NULL;
+    m.backup_type = "full";
+    T_OK(cat_backup_disk_set_merged(c, third, &m, &err));
+    third.disk_index = 2;
+    T_ERR(ERR_NOT_FOUND, "disk_not_found",
+          cat_backup_disk_set_merged(c, third, &m, &err));
+    T_OK(cat_backup_delete(c, JOB("2"), &err)); /* nothing stands on it any more */
+    T_OK(cat_backup_get_by_job(c, JOB("3"), &b, &err));
+    assert_string_equal(b.disks[0].parent_layer_id, U("a") "1");
+    assert_string_equal(b.disks[0].layer_root, "cd");
+    assert_int_equal(b.disks[0].records, 7);
+    assert_int_equal(b.disks[0].bytes.stored, 4096);
+    assert_null(b.disks[1].parent_layer_id);
+    assert_string_equal(b.disks[1].backup_type, "full");
+    cat_backup_done(&b);
+    T_OK(cat_backup_disk_chain(c, U("a") "4", &chain, &err));
+    assert_int_equal(chain.layers, 3);
+    assert_true(chain.whole);
+    T_OK(cat_backup_set_type(c, JOB("3"), "full", &err));
+    T_OK(cat_backup_get_by_job(c, JOB("3"), &b, &err));
+    assert_string_equal(b.backup_type, "full");
+    cat_backup_done(&b);
+    T_ERR(ERR_NOT_FOUND, "backup_not_found",
+          cat_backup_set_type(c, JOB("9"), "full", &err));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         T_CASE(test_insert_and_get), T_CASE(test_states), T_CASE(test_disks),
         T_CASE(test_lists),          T_CASE(test_delete), T_CASE(test_chains),
-        T_CASE(test_audits),         T_CASE(test_resume),
+        T_CASE(test_audits),         T_CASE(test_resume), T_CASE(test_merged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

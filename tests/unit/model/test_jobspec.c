@@ -336,6 +336,7 @@ test_worker_pokes(void **state)
         {"disks.0.layers.0.layer_id", UUID_OF_LAYER_1, BAD},
         {"disks.0.source", "\"file:///x\"", BAD},
         {"disks.0.target", "\"nbd://h/x\"", BAD},
+        {"disks.0.delta", "\"rel/ative\"", BAD},
         {"disks.0.content_root", "\"ABCD\"", BAD},
         {"disks.0.size_bytes", "0", BAD},
         {"limits", "null", BAD},
@@ -343,6 +344,7 @@ test_worker_pokes(void **state)
     static const struct poke restore[] = {
         {"disks.0.target", "null", BAD},
         {"disks.0.target", "\"x\"", BAD},
+        {"disks.0.delta", "\"/srv/000007.manifest\"", BAD},
         {"deadlines.io_s", "0", BAD},
     };
 
