@@ -18,7 +18,7 @@ RESTORE_PHASES = ("start", "restoring", "restoring", "finishing")
 FAULTS = {
     "none": ANY,
     "kill_hub": ANY, "stop_hub": ANY, "kill_node": BACKUP, "stop_node": BACKUP, "kill_client": BACKUP, "stop_client": BACKUP,
-    "kill_worker": ANY, "stop_worker": ANY, "kill_qemu_nbd": ANY, "stop_qemu_nbd": ANY, "kill_nbdkit": BACKUP,
+    "kill_worker": ("full", "restore"), "stop_worker": ("full", "restore"), "kill_qemu_nbd": ANY, "stop_qemu_nbd": ANY, "kill_nbdkit": BACKUP,
     "stop_nbdkit": BACKUP, "kill_both": ANY, "repo_full": BACKUP, "target_full": ("restore",), "cut": BACKUP, "cut_all": BACKUP,
     "lock_catalog": ANY, "cancel": ANY, "term_hub": ANY, "term_node": BACKUP, "fail_point": BACKUP, "sim_fault": BACKUP,
     "sim_folder": BACKUP, "sim_cut": BACKUP, "drop_sessions": BACKUP, "reset_cbt": BACKUP, "foreign_snapshot": BACKUP,
@@ -32,7 +32,7 @@ AT = {
     "sim_folder": ("start", "transferring"), "sim_cut": ("start", "transferring"), "drop_sessions": ("start", "transferring"),
 }
 # Those that must be there from the beginning of the job.
-EARLY = {"cut", "cut_all", "fail_point", "sim_fault", "reset_cbt", "none"}
+EARLY = {"cut", "cut_all", "fail_point", "sim_fault", "reset_cbt", "target_full", "none"}
 SIZES = {2000: 8388608, 2001: 4194816}
 
 
