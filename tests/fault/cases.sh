@@ -1,7 +1,10 @@
 # What the fault cases (tests/fault/cases_*) share: slow machines, how a job ended, the next run.  Sourced after rig.sh.
 # shellcheck shell=bash disable=SC2154,SC2034
 
-start_backup() { api POST /backups '{"vm_id":"'"$1"'","repository_id":"1","backup_type":"full"}' | jq -r '.backup_id // empty'; }
+start_backup() {
+    revive
+    api POST /backups '{"vm_id":"'"$1"'","repository_id":"1","backup_type":"full"}' | jq -r '.backup_id // empty'
+}
 error_of() { api GET "/backups/$1" | jq -r '"\(.error.code // "none"): \(.error.message // "")"'; }
 is_state() { [ "$(job_state "$1")" = "$2" ]; }
 
