@@ -1,9 +1,11 @@
 # What the fault cases (tests/fault/cases_*) share: slow machines, how a job ended, the next run.  Sourced after rig.sh.
 # shellcheck shell=bash disable=SC2154,SC2034
 
+# Small requests: a slow source gives one of them before a deadline passes.
 start_backup() {
     revive
-    api POST /backups '{"vm_id":"'"$1"'","repository_id":"1","backup_type":"full"}' | jq -r '.backup_id // empty'
+    api POST /backups '{"vm_id":"'"$1"'","repository_id":"1","backup_type":"full","limits":{"request_bytes":65536,"requests":2,"connections":1}}' |
+        jq -r '.backup_id // empty'
 }
 error_of() { api GET "/backups/$1" | jq -r '"\(.error.code // "none"): \(.error.message // "")"'; }
 is_state() { [ "$(job_state "$1")" = "$2" ]; }
