@@ -136,10 +136,11 @@ blame_full_repository(struct backup_job *b, struct err *why)
     if (why->class == ERR_NO_SPACE || space.free_bytes < (1u << 20)) {
         why->class = ERR_NO_SPACE;
         err_recode(why, "repo_full");
-        err_prefix(why,
-                   "the repository at '%s' is full (%llu bytes free): make room or use "
-                   "another repository",
-                   repo_folder(b->repo), (unsigned long long)space.free_bytes);
+        err_prefix(
+            why,
+            "the repository at '%s' is full, or a quota of it is used up (%llu bytes "
+            "free): make room or use another repository",
+            repo_folder(b->repo), (unsigned long long)space.free_bytes);
     }
 }
 

@@ -57,6 +57,7 @@ struct reader {
     struct event_stream stream;
     struct buf buf;
     struct job_event result; /* valid once stream.ended */
+    bool told;               /* to stop */
 };
 
 static int
@@ -120,12 +121,11 @@ follow(struct reader *r, struct child *child, struct err *err)
 {
     const struct spec_deadlines *d = &r->w->spec->deadlines;
     unsigned silence_ms = (d->connect_s + d->io_s + SILENCE_MARGIN_S) * 1000u;
-    bool told = false;
 
     for (;;) {
         struct pollfd p[2] = {
             {.fd = child_stdout_fd(child), .events = POLLIN},
-            {.fd = told ? -1 : live_cancel_fd(r->w->live), .events = POLLIN}};
+            {.fd = r->told ? -1 : live_cancel_fd(r->w->live), .events = POLLIN}};
         int n = poll(p, 2, (int)silence_ms);
 
         if (n < 0 && errno != EINTR)
@@ -135,7 +135,7 @@ follow(struct reader *r, struct child *child, struct err *err)
                            "the worker said nothing for %u seconds", silence_ms / 1000u);
         if (n > 0 && p[1].revents) {
             child_signal(child, SIGTERM);
-            told = true;
+            r->told = true;
         }
         if (n > 0 && p[0].revents) {
             n = read_some(r, p[0].fd, err);
@@ -154,6 +154,10 @@ outcome(struct reader *r, struct child *child, struct err *err)
     if (!r->stream.ended) {
         if (child_stop(child, EXIT_GRACE_MS, &ex, &stop_err) < 0)
             return err_set(err, ERR_IO, "worker_died", "%s", stop_err.msg);
+        /* It may be too young to have a handler for the signal. */
+        if (r->told && ex.signaled && ex.value == SIGTERM)
+            return err_set(err, ERR_CANCELLED, "cancelled",
+                           "the worker was told to stop before it began");
         return err_set(err, ERR_IO, "worker_died",
                        "the worker ended without a result (%s %d)",
                        ex.signaled ? "signal" : "exit status", ex.value);

@@ -19,7 +19,8 @@
 int
 nbd_conn_io_error(struct err *err, int e, const char *fmt, ...)
 {
-    char what[ERR_MSG_SIZE / 2], reason[128];
+    char what[ERR_MSG_SIZE / 2], buf[128];
+    const char *reason = strerror_r(e, buf, sizeof(buf));
     va_list ap;
 
     va_start(ap, fmt);
@@ -28,8 +29,9 @@ nbd_conn_io_error(struct err *err, int e, const char *fmt, ...)
     if (e == ENOTCONN || e == ECONNRESET || e == EPIPE || e == ESHUTDOWN || e == 0)
         return err_set(err, ERR_UNAVAILABLE, "nbd_disconnected",
                        "%s: the server closed the connection", what);
-    return err_set(err, e == ENOSPC || e == EDQUOT ? ERR_NO_SPACE : ERR_IO, "nbd_io",
-                   "%s: %s", what, strerror_r(e, reason, sizeof(reason)));
+    if (e == ENOSPC || e == EDQUOT)
+        return err_set(err, ERR_NO_SPACE, "no_space", "%s: %s", what, reason);
+    return err_set(err, ERR_IO, "nbd_io", "%s: %s", what, reason);
 }
 
 int

@@ -9,8 +9,8 @@
  *
  * Codes: nbd_uri (ERR_INVALID: not an allowed NBD URI), nbd_resolve, nbd_connect,
  * nbd_handshake, nbd_export_not_found (ERR_NOT_FOUND), nbd_timeout (ERR_TIMEOUT), nbd_io
- * (ERR_IO or ERR_NO_SPACE), nbd_disconnected (ERR_UNAVAILABLE), cancelled
- * (ERR_CANCELLED). */
+ * (ERR_IO), no_space (ERR_NO_SPACE: full, or a quota), nbd_disconnected
+ * (ERR_UNAVAILABLE), cancelled (ERR_CANCELLED). */
 #ifndef SENDENSE_NBD_NBD_CONN_H
 #define SENDENSE_NBD_NBD_CONN_H
 
@@ -96,7 +96,7 @@ int nbd_conn_extents(struct nbd_conn *c, enum nbd_context context, uint64_t off,
                      uint64_t len, nbd_extent_fn fn, void *arg, struct err *err);
 
 /* ERR_* class of an errno that libnbd or the server reported, with code nbd_io (or
- * nbd_disconnected): the one place that maps them.  Returns the class. */
+ * no_space, nbd_disconnected): the one place that maps them.  Returns the class. */
 int nbd_conn_io_error(struct err *err, int e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -305,7 +305,7 @@ test_target_fails(void **state)
     make_chain(1);
     rig_nbdkit(&rig, "full", args, &target);
     prepare(target.uri);
-    wrun_fails(&run, &spec, "nbd_io", "of target");
+    wrun_fails(&run, &spec, "no_space", "of target");
     assert_int_equal(run.ev[run.n - 1].disk, 2000);
 }
 

@@ -20,6 +20,9 @@ ports=''
 port_block=''
 wait_s=${SENDENSE_TEST_WAIT:-40}
 
+# shellcheck source=tests/fault/invariants.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../fault/invariants.sh"
+
 plan() { echo "1..$1"; }
 bail() {
     echo "Bail out! $*"
@@ -164,7 +167,7 @@ start_sim() {
     case $sim_url in https://*) ;; *) bail "the simulator did not start: $(tail -n 3 "$work/sim.log")" ;; esac
 }
 
-# rig_start [hub options…]: folder, node, hub.
+# rig_start [hub options…]: folder, node, hub.  before_init, where a script has it, may prepare $work/data.
 rig_start() {
     local block=$(($$ % 400))
     # A block of ports of our own, below those that the system gives to clients: another rig may run at the same time.
@@ -177,6 +180,7 @@ rig_start() {
     trap 'echo "# ended by a signal after case $n"; last_lines; exit 143' TERM
     head -c 24 /dev/urandom | base64 >"$work/node.token"
     chmod 600 "$work/node.token"
+    ! declare -F before_init >/dev/null || before_init
     start_node
     "$BUILD_DIR/sendense-hub" init --data "$work/data" --node-url "$node_url" --node-token-file "$work/node.token" \
         >"$work/init.log" 2>&1 || bail "init: $(cat "$work/init.log")"
@@ -225,16 +229,6 @@ rig_kill() {
     [ -n "${SENDENSE_KEEP:-}" ] || rm -rf "$work"
 }
 
-# Processes that name our folder and are not the sources.
-our_processes() {
-    local pid
-    for pid in $(pgrep -f "$work"); do
-        case " ${source_pids[*]} $$ $BASHPID $hub_pid $node_pid " in *" $pid "*) continue ;; esac
-        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -E '^[^ ]*(qemu-nbd|sendense-|nbdkit)' | grep -v "nbdkit -f -r -U $work"
-    done
-}
-nothing_lives() { [ -z "$(our_processes)" ]; }
-
 job_state() { api GET "/backups/$1" | jq -r .status; }
 job_is_over() {
     case $(job_state "$1") in completed | failed | cancelled) return 0 ;; *) return 1 ;; esac
@@ -268,40 +262,6 @@ check_restores() {
         cmp "$work/disk$i" "$work/out.raw" >/dev/null || problem "I1: disk 200$i of $1 differs from its source"
         rm -f "$work/out.raw"
     done
-}
-
-open_entries() { sql "SELECT kind || ' ' || res_key FROM job_resources WHERE state <> 'released'"; }
-journal_is_empty() { [ -z "$(open_entries)" ]; }
-sql() { sqlite3 -readonly "$work/data/catalog.db" "$1"; }
-
-# What must hold when no job runs.  $1 = the job's backup id, or empty when none was made.
-check_invariants() {
-    local repo=$work/data/repository left
-    until_true 15 nothing_lives || problem "I4: still running: $(our_processes)"
-    until_true 15 journal_is_empty || problem "I4: journal entries open: $(open_entries)"
-    left=$(sql "SELECT backup_id FROM backup_jobs WHERE state IN ('pending', 'running')")
-    [ -z "$left" ] || problem "I3: jobs without an end: $left"
-    left=$(find "$repo" -name '*.part' -o -name '*.tmp')
-    [ -z "$left" ] || problem "I4: partial files: $left"
-    left=$(find "$work/data/run" -type s 2>/dev/null)
-    [ -z "$left" ] || problem "I4: sockets: $left"
-    # Each layer and manifest has its point, each point its row.
-    find "$repo/vms" -name '*.qcow2' -o -name '*.manifest' | while read -r file; do
-        left=$(basename "$file")
-        [ -f "$(dirname "$file")/../../points/${left%%.*}.json" ] || echo "$file"
-    done >"$work/orphans"
-    [ -s "$work/orphans" ] && problem "I4: files without a point: $(cat "$work/orphans")"
-    [ "$(find "$repo/vms" -name '*.json' | wc -l)" -eq "$(sql "SELECT count(*) FROM backup_jobs WHERE state = 'completed'")" ] ||
-        problem 'I8: points and completed rows differ in number'
-    left=$(ss -Hltn | awk -v low="${ports%-*}" -v high="${ports#*-}" '{ sub(/.*:/, "", $4) } $4 + 0 >= low + 0 && $4 + 0 <= high + 0 { print $4 }')
-    [ -z "$left" ] || problem "I4: ports listened on: $left"
-    left=$(curl -sS -m 60 -H "Authorization: Bearer $(cat "$work/node.token")" "$node_url/api/v1/jobs" | jq '[.jobs[] | select(.state == "running")] | length')
-    [ "$left" = 0 ] || problem "I4: the node runs $left jobs"
-    left=$(sql "SELECT backup_id || ': ' || count(*) FROM events WHERE type IN ('backup.completed', 'backup.failed', 'backup.cancelled') GROUP BY backup_id HAVING count(*) <> 1")
-    [ -z "$left" ] || problem "I6: not exactly one outcome event: $left"
-    left=$(sql "SELECT backup_id FROM backup_jobs WHERE state = 'failed' AND (error_code IS NULL OR error_message IS NULL)")
-    [ -z "$left" ] || problem "I6: failed without a reason: $left"
-    grep -rlF "$(cat "$work/data/admin.token")" "$work"/*.log "$work/data/jobs" >/dev/null 2>&1 && problem 'I7: a token is in a log'
 }
 
 # After the restart of whatever died: invariants, the job's end, the old backup (I2), the next one (I5).

@@ -69,12 +69,3 @@ check_guest() { # BACKUP VM KEY…
     done
     rm -f "$work/out.raw" "$work/frozen.raw"
 }
-
-# No session, no snapshot of ours, no lease: what must hold at the vCenter when no job runs.
-check_vcenter() {
-    until_true 15 sim_is_left || problem "I4: at the vCenter: $(control GET /state | jq -c '{sessions, snapshots: [.vms[].snapshots[]?.name]}')"
-    until_true 15 no_lease || problem "I4: leases at the node: $(node_api GET /leases)"
-}
-sim_is_left() { [ "$(sim_state '[.sessions, ([.vms[].snapshots[]? | select(.name | startswith("sendense-"))] | length)] | add')" = 0 ]; }
-no_lease() { [ "$(node_api GET /leases | jq '.leases | length')" = 0 ]; }
-node_api() { curl -sS -m 60 -X "$1" -H "Authorization: Bearer $(cat "$work/node.token")" "$node_url/api/v1$2"; }

@@ -1,6 +1,8 @@
 /* tests/tools/nbd_proxy.c - an NBD proxy on loopback that does one wrong thing.
  *
- * Usage: nbd_proxy UPSTREAM_PORT flip|drop|pass N
+ * Usage: nbd_proxy UPSTREAM_PORT flip|drop|cut|cut-all|pass N
+ *   cut: when N bytes of writes have passed, every connection of that moment ends, in the
+ *        middle of a message; later ones pass.  cut-all: later ones end at once, too
  *   flip: one bit of the N-th write (from 1, over all connections) is turned over
  *   drop: the N-th write is acknowledged and never done (it becomes a flush on its way)
  * Prints its own port, serves until it is killed, at most LIFE_S seconds. */
@@ -25,13 +27,61 @@
 #define BODY_MAX (64u << 20)
 
 static uint16_t upstream_port;
-static bool flip, drop;
+static bool flip, drop, cut, cut_all;
 static uint64_t nth;
-static atomic_uint_fast64_t writes_seen;
+static atomic_uint_fast64_t writes_seen, bytes_seen;
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static int open_fds[256];
+static size_t open_count;
 
 struct side {
     int from, to;
 };
+
+/* The fds stay open, so that no number is another connection's, until serve() forgets
+ * them. */
+static bool
+remember(int fd)
+{
+    bool fits;
+
+    pthread_mutex_lock(&open_lock);
+    fits = open_count < sizeof open_fds / sizeof open_fds[0];
+    if (fits)
+        open_fds[open_count++] = fd;
+    pthread_mutex_unlock(&open_lock);
+    return fits;
+}
+
+static void
+forget(int fd)
+{
+    pthread_mutex_lock(&open_lock);
+    for (size_t i = 0; i < open_count; i++)
+        if (open_fds[i] == fd)
+            open_fds[i] = open_fds[--open_count];
+    pthread_mutex_unlock(&open_lock);
+}
+
+static void
+end_all(void)
+{
+    pthread_mutex_lock(&open_lock);
+    for (size_t i = 0; i < open_count; i++)
+        shutdown(open_fds[i], SHUT_RDWR);
+    pthread_mutex_unlock(&open_lock);
+}
+
+/* The bytes of a write that may still pass; fewer than n once, at the cut. */
+static uint32_t
+until_cut(uint32_t n)
+{
+    uint64_t before = atomic_fetch_add(&bytes_seen, n);
+
+    if (!cut || before >= nth || before + n < nth)
+        return n;
+    return (uint32_t)(nth - before) < n ? (uint32_t)(nth - before) : n - 1;
+}
 
 static bool
 read_all(int fd, void *p, size_t n)
@@ -120,7 +170,14 @@ pass_write(struct side *s, struct request *r)
     } else if (ok) {
         if (hit && flip)
             body[n / 2] ^= 1;
-        ok = write_all(s->to, r, sizeof *r) && write_all(s->to, body, n);
+        uint32_t some = until_cut(n);
+
+        ok = write_all(s->to, r, sizeof *r) && write_all(s->to, body, some);
+        if (some < n) {
+            fprintf(stderr, "nbd_proxy: cut\n");
+            end_all();
+            ok = false;
+        }
     }
     free(body);
     return ok;
@@ -167,12 +224,17 @@ serve(void *arg)
 
     setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (connect(server, (struct sockaddr *)&to, sizeof to) == 0 &&
-        pthread_create(&thread, NULL, pass_replies, &down) == 0) {
+    if (cut_all && atomic_load(&bytes_seen) >= nth)
+        shutdown(client, SHUT_RDWR);
+    else if (!remember(client))
+        fprintf(stderr, "nbd_proxy: too many connections\n");
+    else if (connect(server, (struct sockaddr *)&to, sizeof to) == 0 &&
+             pthread_create(&thread, NULL, pass_replies, &down) == 0) {
         pass_requests(&up);
         shutdown(server, SHUT_WR);
         pthread_join(thread, NULL);
     }
+    forget(client);
     close(server);
     close(client);
     return NULL;
@@ -191,6 +253,8 @@ main(int argc, char **argv)
     upstream_port = (uint16_t)strtoul(argv[1], NULL, 10);
     flip = strcmp(argv[2], "flip") == 0;
     drop = strcmp(argv[2], "drop") == 0;
+    cut_all = strcmp(argv[2], "cut-all") == 0;
+    cut = cut_all || strcmp(argv[2], "cut") == 0;
     nth = strtoull(argv[3], NULL, 10);
     if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 64) < 0 ||
         getsockname(fd, (struct sockaddr *)&at, &len) < 0)

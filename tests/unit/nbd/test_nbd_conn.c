@@ -247,7 +247,7 @@ failing_server(void **state)
                &s);
     open_ok(&(struct nbd_conn_opts){.uri = s.uri}, &c);
     assert_int_equal(nbd_conn_pwrite(c, p, sizeof(p), 0, &err), ERR_NO_SPACE);
-    assert_string_equal(err.code, "nbd_io");
+    assert_string_equal(err.code, "no_space");
     assert_non_null(strstr(err.msg, "write 512 bytes at 0"));
     rig_signal(&s, SIGKILL);
     assert_int_equal(nbd_conn_pread(c, p, sizeof(p), 0, &err), ERR_UNAVAILABLE);
