@@ -6,7 +6,7 @@ _sendense() {
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --output | -o | --url | --token-file | --disk | --node | --vm-id | --host | --user | --password-file | --fingerprint | --ca-file | --quiesce | --type | --repo | --rate | --timeout | --vm | --status | --to | --format | --scope | --expires-in | --after | --ttl | --listen | --psk-file) ((i++)) ;;
+        --output | -o | --url | --token-file | --disk | --node | --vm-id | --host | --user | --password-file | --fingerprint | --ca-file | --quiesce | --type | --repo | --rate | --retries | --retry-delay | --timeout | --vm | --status | --to | --format | --scope | --expires-in | --after | --ttl | --listen | --psk-file) ((i++)) ;;
         -*) ;;
         *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
         esac
@@ -63,6 +63,12 @@ _sendense() {
     --rate)
         return
         ;;
+    --retries)
+        return
+        ;;
+    --retry-delay)
+        return
+        ;;
     --timeout)
         return
         ;;
@@ -103,7 +109,7 @@ _sendense() {
         ;;
     esac
     case $noun,$verb in
-    ,) words='login repo node credential vm backup restore token events version completion help --help --version' ;;
+    ,) words='login repo node credential vm backup restore token doctor events version completion help --help --version' ;;
     login,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
     repo,) words='add ls show import' ;;
     repo,add) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
@@ -127,13 +133,13 @@ _sendense() {
     vm,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
     vm,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id' ;;
     backup,) words='run ls show explain log verify rm cancel' ;;
-    backup,run) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --quiesce --type --repo --rate --wait --timeout' ;;
+    backup,run) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --quiesce --type --repo --rate --retries --retry-delay --wait --timeout' ;;
     backup,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --vm-id --repo --vm --status' ;;
     backup,show) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --timeout' ;;
     backup,explain) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     backup,log) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -f --follow' ;;
     backup,verify) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --chain --wait --no-wait --timeout' ;;
-    backup,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -y --yes' ;;
+    backup,rm) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --wait --timeout -y --yes --merge' ;;
     backup,cancel) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     restore,) words='disk files ls show cancel open exports close' ;;
     restore,disk) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --disk --wait --no-wait --timeout --to --format --force --resume --salvage' ;;
@@ -148,10 +154,11 @@ _sendense() {
     token,create) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --scope --expires-in' ;;
     token,ls) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
     token,revoke) words='-h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http' ;;
+    doctor,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http --fix" ;;
     events,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http -f --follow --after --progress" ;;
     version,) words=''" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
     completion,) words='bash zsh fish'" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
-    help,) words='login repo node credential vm backup restore token events version completion help'" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
+    help,) words='login repo node credential vm backup restore token doctor events version completion help'" -h --help -V --version -o --output -q --quiet --no-color --url --token-file --insecure-http" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }

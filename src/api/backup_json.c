@@ -91,7 +91,9 @@ uniform_samples(const struct cat_backup_disk *d)
     return (uint64_t)d->audit_sampled / (changed ? 4 : 1);
 }
 
-/* How sure is it that nothing was missed?  At least so sure. */
+/* How sure is it that nothing was missed?  At least so sure.  Once a bad block was found
+ * what the source had said was not used, and how many of the samples are of what was used
+ * instead is not known. */
 static json_t *
 audit_to_json(const struct cat_backup_disk *d, const struct totals *t)
 {
@@ -106,7 +108,7 @@ audit_to_json(const struct cat_backup_disk *d, const struct totals *t)
     json_object_set_new(o, "sampled", json_integer(d->audit_sampled));
     json_object_set_new(o, "bad", json_integer(d->audit_bad));
     put_u64(o, "unread_blocks", blocks);
-    for (size_t i = 0; i < ARRAY_LEN(bad) && bad[i] <= blocks; i++) {
+    for (size_t i = 0; d->audit_bad == 0 && i < ARRAY_LEN(bad) && bad[i] <= blocks; i++) {
         char key[24];
 
         snprintf(key, sizeof key, "%" PRIu64, bad[i]);
@@ -213,6 +215,24 @@ add(struct totals *sum, const struct totals *t)
     sum->stored += t->stored;
 }
 
+/* How often it was begun, how often it may be, and why it last was cut off. */
+static void
+put_attempts(json_t *o, const struct cat_backup *b)
+{
+    json_t *cut = json_null();
+
+    json_object_set_new(o, "attempt", json_integer(b->attempt));
+    json_object_set_new(o, "retries", json_integer(b->retries));
+    json_object_set_new(o, "retry_delay_s", json_integer(b->retry_delay_s));
+    if (b->interrupted_us) {
+        cut = json_object();
+        put_time(cut, "time", b->interrupted_us);
+        put_str(cut, "code", b->interrupted_code);
+        put_str(cut, "message", b->interrupted_message);
+    }
+    json_object_set_new(o, "interruption", cut);
+}
+
 json_t *
 backup_to_json(struct api *a, const struct cat_backup *b)
 {
@@ -220,6 +240,7 @@ backup_to_json(struct api *a, const struct cat_backup *b)
     json_t *o = json_object(), *disks = json_array();
     struct totals sum = {0};
     char phase[LIVE_PHASE_SIZE] = "";
+    bool deleting = live && live_kind(live) == LIVE_MERGE;
 
     put_str(o, "backup_id", b->backup_id);
     put_str(o, "job_id", b->job_id);
@@ -227,7 +248,8 @@ backup_to_json(struct api *a, const struct cat_backup *b)
     put_str(o, "vm_name", b->vm_name);
     put_str(o, "repository_id", b->repository_id);
     put_str(o, "backup_type", b->backup_type);
-    put_str(o, "status", b->state);
+    /* A merge takes its time; the row is a completed backup's until it is gone. */
+    put_str(o, "status", deleting ? "deleting" : b->state);
     if (live)
         live_phase(live, phase);
     put_str(o, "current_phase", live && phase[0] ? phase : b->current_phase);
@@ -236,7 +258,7 @@ backup_to_json(struct api *a, const struct cat_backup *b)
         json_t *disk;
         double done;
 
-        disk_totals(b, &b->disks[i], live, &t, &done);
+        disk_totals(b, &b->disks[i], deleting ? NULL : live, &t, &done);
         add(&sum, &t);
         disk = disk_to_json(b, &b->disks[i], &t, done);
         json_object_set_new(disk, "chain", chain_to_json(a, &b->disks[i], &sum));
@@ -250,6 +272,7 @@ backup_to_json(struct api *a, const struct cat_backup *b)
                                     : json_null());
     put_str(o, "nbd_targets_string", b->nbd_targets_string);
     put_times(o, b);
+    put_attempts(o, b);
     json_object_set_new(o, "bytes", bytes_to_json(&sum));
     json_object_set_new(o, "chain",
                         json_pack("{s:I, s:I}", "layers", (json_int_t)sum.chain_layers,

@@ -13,6 +13,9 @@ API_HANDLER(api_health);
 API_HANDLER(api_ready);
 API_HANDLER(api_version);
 /* routes_repository.c */
+API_HANDLER(api_doctor_look);
+API_HANDLER(api_doctor_fix);
+
 API_HANDLER(api_repositories_list);
 API_HANDLER(api_repositories_add);
 API_HANDLER(api_repositories_get);
@@ -79,6 +82,7 @@ API_HANDLER(api_tokens_add);
 API_HANDLER(api_tokens_revoke);
 /* routes_internal.c */
 API_HANDLER(api_manifest_put);
+API_HANDLER(api_manifest_get);
 API_HANDLER(api_parent_manifest_get);
 int api_manifest_body(struct http_call *call, void *app, const void *p, size_t n,
                       struct err *err);

@@ -10,6 +10,7 @@
 #include "base/timeutil.h"
 
 #define CURSOR_RAW_MAX 96
+#define LISTING_FILTERS_MAX 6u
 
 void
 put_str(json_t *o, const char *key, const char *text)
@@ -88,21 +89,56 @@ cursor_decode(const char *text, struct cursor *ret, struct err *err)
     return 0;
 }
 
+/* What every list has, and what this one has. */
+static int
+only_known(struct http_call *call, const char *const *more, struct err *err)
+{
+    const char *known[LISTING_FILTERS_MAX + 3] = {"limit", "after"};
+
+    for (size_t i = 0; more && more[i] && i < LISTING_FILTERS_MAX; i++)
+        known[i + 2] = more[i];
+    return http_call_query_only(call, known, err);
+}
+
 int
-page_read(struct http_call *call, unsigned *ret_limit, struct cursor *ret_after,
-          struct err *err)
+listing_begin(struct http_call *call, const char *const *known, struct listing *ret,
+              struct err *err)
 {
     const char *after = http_call_query(call, "after");
     uint64_t limit;
 
-    memset(ret_after, 0, sizeof *ret_after);
-    if (http_call_query_u64(call, "limit", PAGE_DEFAULT, PAGE_MAX, &limit, err) < 0)
+    memset(ret, 0, sizeof *ret);
+    if (only_known(call, known, err) < 0 ||
+        http_call_query_u64(call, "limit", PAGE_DEFAULT, PAGE_MAX, &limit, err) < 0)
         return err->class;
     if (limit == 0)
         return err_set(err, ERR_INVALID, "invalid_parameter", "'limit' is 1 to %u",
                        PAGE_MAX);
-    *ret_limit = (unsigned)limit;
-    return after ? cursor_decode(after, ret_after, err) : 0;
+    if (after && cursor_decode(after, &ret->after, err) < 0)
+        return err->class;
+    ret->page.limit = (unsigned)limit;
+    ret->page.after_us = ret->after.us;
+    ret->page.after_id = after ? ret->after.id : NULL;
+    return 0;
+}
+
+void
+listing_add(struct listing *l, json_t *item, const char *id, int64_t us)
+{
+    if (!l->items)
+        l->items = json_array();
+    json_array_append_new(l->items, item);
+    l->last.us = us;
+    snprintf(l->last.id, sizeof l->last.id, "%s", id);
+}
+
+json_t *
+listing_end(struct listing *l, const char *items, bool more)
+{
+    json_t *array = l->items ? l->items : json_array();
+
+    l->items = NULL;
+    return page_reply(items, array, more ? &l->last : NULL);
 }
 
 json_t *

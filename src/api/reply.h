@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "catalog/catalog.h"
 #include "os/http_server.h"
 
 /* A member; NULL text or time 0 become null. */
@@ -25,9 +26,20 @@ struct cursor {
 };
 #define PAGE_MAX 500u
 #define PAGE_DEFAULT 100u
-/* Reads `limit` and `after`.  ERR_INVALID "invalid_parameter". */
-int page_read(struct http_call *call, unsigned *ret_limit, struct cursor *ret_after,
-              struct err *err);
+/* One page of a list, from the query to the answer; not to be copied. */
+struct listing {
+    struct cat_page page; /* for the catalog */
+    struct cursor after, last;
+    json_t *items;
+};
+/* Reads `limit` and `after`; @known: the query's other members, NULL at the end, or NULL.
+ * ERR_INVALID "invalid_parameter". */
+int listing_begin(struct http_call *call, const char *const *known, struct listing *ret,
+                  struct err *err);
+/* @item is taken; @id and @us are the list's sort key (0 where it has no time). */
+void listing_add(struct listing *l, json_t *item, const char *id, int64_t us);
+/* {"ITEMS": [...], "next": cursor or null}; ends @l. */
+json_t *listing_end(struct listing *l, const char *items, bool more);
 /* {"ITEMS": array (taken), "next": cursor or null}. */
 json_t *page_reply(const char *items, json_t *array, const struct cursor *next);
 

@@ -88,6 +88,9 @@ const struct http_route api_routes[] = {
     {"POST", MOUNTS "/{id}/archive", "restore", HTTP_BODY_JSON, 0,
      api_mounts_archive_many, NULL},
 
+    {"POST", V1 "/doctor", "operate", HTTP_BODY_NONE, 0, api_doctor_look, NULL},
+    {"POST", V1 "/doctor/fix", "admin", HTTP_BODY_NONE, 0, api_doctor_fix, NULL},
+
     {"GET", V1 "/events", "read", HTTP_BODY_NONE, 0, api_events, NULL},
 
     {"GET", V1 "/tokens", "admin", HTTP_BODY_NONE, 0, api_tokens_list, NULL},
@@ -96,6 +99,8 @@ const struct http_route api_routes[] = {
 
     {"PUT", "/internal/v1/jobs/{job_id}/disks/{key}/manifest", "job", HTTP_BODY_STREAM, 0,
      api_manifest_put, api_manifest_body},
+    {"GET", "/internal/v1/jobs/{job_id}/disks/{key}/manifest", "job", HTTP_BODY_NONE, 0,
+     api_manifest_get, NULL},
     {"GET", "/internal/v1/jobs/{job_id}/disks/{key}/parent-manifest", "job",
      HTTP_BODY_NONE, 0, api_parent_manifest_get, NULL},
     {NULL, NULL, NULL, HTTP_BODY_NONE, 0, NULL, NULL},

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "catalog/cat_backup.h"
 #include "job/backup.h"
+#include "job/merge.h"
 
 #define DEFAULT_REPOSITORY "1"
 
@@ -47,6 +48,7 @@ read_request(struct http_call *call, struct backup_request *req, struct err *err
 {
     const char *type, *quiesce;
     const json_t *limits;
+    uint64_t retries, delay_s;
     struct jreader r;
 
     jreader_init(&r, http_call_json(call), "request", err);
@@ -55,9 +57,17 @@ read_request(struct http_call *call, struct backup_request *req, struct err *err
     req->repository_id = jopt_str(&r, "repository_id", DEFAULT_REPOSITORY);
     type = jopt_str(&r, "backup_type", backup_wish_to_str(WISH_AUTO));
     quiesce = jopt_str(&r, "quiesce", quiesce_to_str(QUIESCE_TRY));
+    retries = jopt_u64(&r, "retries", BACKUP_RETRIES_DEFAULT);
+    delay_s = jopt_u64(&r, "retry_delay_s", BACKUP_RETRY_DELAY_DEFAULT_S);
     limits = jopt_obj(&r, "limits");
     if (jreader_end(&r) < 0)
         return err->class;
+    if (retries > BACKUP_RETRIES_MAX || delay_s > BACKUP_RETRY_DELAY_MAX_S)
+        return err_set(err, ERR_INVALID, "invalid_field",
+                       "retries: 0-%u, retry_delay_s: 0-%u", BACKUP_RETRIES_MAX,
+                       BACKUP_RETRY_DELAY_MAX_S);
+    req->retries = (uint32_t)retries;
+    req->retry_delay_s = (uint32_t)delay_s;
     if (!req->vm_name && !req->vm_id)
         return err_set(err, ERR_INVALID, "invalid_field",
                        "say which VM: vm_name or vm_id is missing");
@@ -138,33 +148,24 @@ int
 api_backups_list(struct http_call *call, void *app, struct http_reply *reply,
                  struct err *err)
 {
-    static const char *const known[] = {"limit",         "after",  "vm_name", "vm_id",
-                                        "repository_id", "status", NULL};
+    static const char *const known[] = {"vm_name", "vm_id", "repository_id", "status",
+                                        NULL};
     struct api *a = app;
     struct cat_backup_filter f = {.vm_id = http_call_query(call, "vm_id"),
                                   .vm_name = http_call_query(call, "vm_name"),
                                   .repository_id = http_call_query(call, "repository_id"),
                                   .state = http_call_query(call, "status")};
     struct cat_backups list = {0};
-    struct cursor after, next = {0};
-    struct cat_page page = {0};
-    json_t *items;
+    struct listing l;
 
-    if (http_call_query_only(call, known, err) < 0 ||
-        page_read(call, &page.limit, &after, err) < 0)
+    if (listing_begin(call, known, &l, err) < 0)
         return err->class;
-    page.after_us = after.us;
-    page.after_id = after.id[0] ? after.id : NULL;
-    if (cat_backup_list(a->env->catalog, &f, &page, &list, err) < 0)
+    if (cat_backup_list(a->env->catalog, &f, &l.page, &list, err) < 0)
         return err->class;
-    items = json_array();
     for (size_t i = 0; i < list.n; i++)
-        json_array_append_new(items, backup_to_json(a, &list.v[i]));
-    if (list.n) {
-        next.us = list.v[list.n - 1].created_us;
-        snprintf(next.id, sizeof next.id, "%s", list.v[list.n - 1].job_id);
-    }
-    reply->json = page_reply("backups", items, list.more ? &next : NULL);
+        listing_add(&l, backup_to_json(a, &list.v[i]), list.v[i].job_id,
+                    list.v[i].created_us);
+    reply->json = listing_end(&l, "backups", list.more);
     cat_backups_done(&list);
     return 0;
 }
@@ -206,7 +207,28 @@ int
 api_backups_remove(struct http_call *call, void *app, struct http_reply *reply,
                    struct err *err)
 {
+    static const char *const known[] = {"merge", NULL};
     struct api *a = app;
+    const char *id = http_call_param(call, "id"), *user = http_call_user(call);
+    const char *merge = http_call_query(call, "merge");
+    bool running;
 
-    return backup_delete(a->env, http_call_param(call, "id"), http_call_user(call), err);
+    if (http_call_query_only(call, known, err) < 0)
+        return err->class;
+    if (!merge || strcmp(merge, "false") == 0)
+        return backup_delete(a->env, id, user, err);
+    if (strcmp(merge, "true") != 0)
+        return err_set(err, ERR_INVALID, "invalid_parameter",
+                       "merge must be 'true' or 'false'");
+    if (merge_delete(a->env, id, user, &running, err) < 0 || !running)
+        return err->class;
+    reply->status = 202;
+    snprintf(reply->location, sizeof reply->location, "/api/v1/backups/%s", id);
+    if (answer_one(a, id, reply, err) >= 0 || err->class != ERR_NOT_FOUND)
+        return err->class;
+    /* It is done already. */
+    err_clear(err);
+    reply->status = 0;
+    reply->location[0] = '\0';
+    return 0;
 }

@@ -22,7 +22,8 @@ struct push {
     uint32_t key;
     uint64_t next;     /* number of the first record in buf */
     uint64_t expected; /* what the hub has; told on a gap */
-    bool gap;
+    bool gap, repeat;
+    uint64_t block; /* the client dealt with all before it; 0 = it does not say */
     size_t n;
     unsigned char buf[BATCH];
 };
@@ -60,8 +61,10 @@ check_token(struct http_call *call, struct push *p, struct err *err)
     struct manifest_in *m = live_manifests_lock(p->live);
     int r = check_token_locked(call, m, p->key, err);
 
-    if (r >= 0)
+    if (r >= 0) {
         p->expected = manifest_in_count(m, p->key);
+        p->repeat = p->next < p->expected;
+    }
     live_manifests_unlock(p->live);
     return r;
 }
@@ -69,8 +72,8 @@ check_token(struct http_call *call, struct push *p, struct err *err)
 static int
 begin(struct http_call *call, struct api *a, struct push **ret, struct err *err)
 {
-    static const char *const known[] = {"checkpoint", "record", "final", NULL};
-    uint64_t record, checkpoint, final;
+    static const char *const known[] = {"checkpoint", "record", "block", "final", NULL};
+    uint64_t record, checkpoint, block, final;
     struct push *p;
     uint32_t key;
 
@@ -80,6 +83,7 @@ begin(struct http_call *call, struct api *a, struct push **ret, struct err *err)
     if (http_call_query_only(call, known, err) < 0 ||
         http_call_query_u64(call, "record", 0, INT64_MAX / RECORD, &record, err) < 0 ||
         http_call_query_u64(call, "checkpoint", 0, INT64_MAX, &checkpoint, err) < 0 ||
+        http_call_query_u64(call, "block", 0, INT64_MAX, &block, err) < 0 ||
         http_call_query_u64(call, "final", 0, 1, &final, err) < 0)
         return err->class;
     if (naming_key_from_str(http_call_param(call, "key"), &key) < 0)
@@ -88,6 +92,7 @@ begin(struct http_call *call, struct api *a, struct push **ret, struct err *err)
     http_call_set_state(call, p, push_free);
     p->key = key;
     p->next = record;
+    p->block = block;
     p->live = live_find(a->env->live, http_call_param(call, "job_id"));
     if (!p->live)
         return not_found(err);
@@ -95,13 +100,16 @@ begin(struct http_call *call, struct api *a, struct push **ret, struct err *err)
     return check_token(call, p, err);
 }
 
+/* Each time with the token: another attempt, which has another one, may have begun since
+ * this push did. */
 static int
-flush(struct push *p, struct err *err)
+flush(struct http_call *call, struct push *p, struct err *err)
 {
     struct manifest_in *m = live_manifests_lock(p->live);
-    int r = m ? manifest_in_append(m, p->key, p->next, p->buf, p->n, &p->expected, err)
-              : not_found(err);
+    int r = check_token_locked(call, m, p->key, err);
 
+    if (r >= 0)
+        r = manifest_in_append(m, p->key, p->next, p->buf, p->n, &p->expected, err);
     live_manifests_unlock(p->live);
     if (r < 0) {
         p->gap = strcmp(err->code, "manifest_gap") == 0;
@@ -128,7 +136,7 @@ api_manifest_body(struct http_call *call, void *app, const void *data, size_t n,
         p->n += take;
         at += take;
         n -= take;
-        if (p->n < BATCH || flush(p, err) >= 0)
+        if (p->n < BATCH || flush(call, p, err) >= 0)
             continue;
         if (!p->gap)
             return err->class;
@@ -139,15 +147,33 @@ api_manifest_body(struct http_call *call, void *app, const void *data, size_t n,
     return 0;
 }
 
+/* A repeat says what was true before; else a client that contradicts itself is ended. */
 static int
-finish(struct push *p, bool final, struct http_reply *reply, struct err *err)
+take_block_locked(struct push *p, struct manifest_in *m, struct err *err)
+{
+    uint64_t known = manifest_in_block(m, p->key);
+
+    if (p->block == 0)
+        return 0;
+    if (p->block < known && !p->repeat)
+        return err_set(err, ERR_INVALID, "manifest_invalid",
+                       "all blocks below %llu were said to be done, %llu are",
+                       (unsigned long long)p->block, (unsigned long long)known);
+    return manifest_in_set_block(m, p->key, p->block, err);
+}
+
+static int
+finish(struct http_call *call, struct push *p, bool final, struct http_reply *reply,
+       struct err *err)
 {
     uint8_t root[MANIFEST_HASH_SIZE];
     char hex[2 * MANIFEST_HASH_SIZE + 1];
     struct manifest_in *m = live_manifests_lock(p->live);
     uint64_t records = m ? manifest_in_count(m, p->key) : 0;
-    int r = m ? 0 : not_found(err);
+    int r = check_token_locked(call, m, p->key, err);
 
+    if (r >= 0)
+        r = take_block_locked(p, m, err);
     if (r >= 0 && final)
         r = manifest_in_final(m, p->key, root, err);
     live_manifests_unlock(p->live);
@@ -190,16 +216,16 @@ api_manifest_put(struct http_call *call, void *app, struct http_reply *reply,
     /* A push without records is a question too: where do you stand? */
     if (p->gap || (p->n == 0 && p->next > p->expected))
         return answer_gap(p, reply, err);
-    if (p->n > 0 && flush(p, err) < 0)
+    if (p->n > 0 && flush(call, p, err) < 0)
         return p->gap ? answer_gap(p, reply, err) : err->class;
-    return finish(p, final == 1, reply, err);
+    return finish(call, p, final == 1, reply, err);
 }
 
-/* --- what a disk stands on --- */
-
+/* Does @fn with the manifests of the job and the disk that the call names. */
 static int
-open_parent(struct http_call *call, struct api *a, struct parent_manifest **ret,
-            struct err *err)
+with_manifests(struct http_call *call, struct api *a,
+               int (*fn)(struct manifest_in *m, uint32_t key, void *arg, struct err *err),
+               void *arg, struct err *err)
 {
     CLEANUP_LIVE struct live_job *live = NULL;
     struct manifest_in *m;
@@ -214,9 +240,77 @@ open_parent(struct http_call *call, struct api *a, struct parent_manifest **ret,
     m = live_manifests_lock(live);
     r = check_token_locked(call, m, key, err);
     if (r >= 0)
-        r = manifest_in_open_parent(m, key, ret, err);
+        r = fn(m, key, arg, err);
     live_manifests_unlock(live);
     return r;
+}
+
+/* --- what an earlier attempt sent --- */
+
+struct records_ask {
+    uint64_t first, count;
+    struct records_out *out;
+};
+
+static int
+open_records_locked(struct manifest_in *m, uint32_t key, void *arg, struct err *err)
+{
+    struct records_ask *q = arg;
+
+    return manifest_in_open_records(m, key, q->first, q->count, &q->out, err);
+}
+
+/* What fails on the way cuts the answer, which the client sees. */
+static ssize_t
+records_stream(void *arg, char *p, size_t n)
+{
+    struct err err = ERR_INIT;
+    size_t done = 0;
+
+    if (records_out_read(arg, p, n, &done, &err) < 0) {
+        log_error("records of a manifest: %s", err.msg);
+        return -2;
+    }
+    return done > 0 ? (ssize_t)done : -1;
+}
+
+static void
+records_free(void *arg)
+{
+    records_out_free(arg);
+}
+
+int
+api_manifest_get(struct http_call *call, void *app, struct http_reply *reply,
+                 struct err *err)
+{
+    static const char *const known[] = {"record", "count", NULL};
+    struct records_ask q = {.out = NULL};
+
+    if (http_call_query_only(call, known, err) < 0 ||
+        http_call_query_u64(call, "record", 0, INT64_MAX / RECORD, &q.first, err) < 0 ||
+        http_call_query_u64(call, "count", 0, INT64_MAX / RECORD, &q.count, err) < 0 ||
+        with_manifests(call, app, open_records_locked, &q, err) < 0)
+        return err->class;
+    reply->stream = records_stream;
+    reply->stream_free = records_free;
+    reply->stream_arg = q.out;
+    return 0;
+}
+
+/* --- what a disk stands on --- */
+
+static int
+open_parent_locked(struct manifest_in *m, uint32_t key, void *ret, struct err *err)
+{
+    return manifest_in_open_parent(m, key, ret, err);
+}
+
+static int
+open_parent(struct http_call *call, struct api *a, struct parent_manifest **ret,
+            struct err *err)
+{
+    return with_manifests(call, a, open_parent_locked, ret, err);
 }
 
 /* "1,5,9" */

@@ -83,29 +83,19 @@ int
 api_restores_list(struct http_call *call, void *app, struct http_reply *reply,
                   struct err *err)
 {
-    static const char *const known[] = {"limit", "after", "backup_id", NULL};
+    static const char *const known[] = {"backup_id", NULL};
     struct api *a = app;
     struct cat_restores list = {0};
-    struct cursor after, next = {0};
-    struct cat_page page = {0};
-    json_t *items;
+    struct listing l;
 
-    if (http_call_query_only(call, known, err) < 0 ||
-        page_read(call, &page.limit, &after, err) < 0)
+    if (listing_begin(call, known, &l, err) < 0)
         return err->class;
-    page.after_us = after.us;
-    page.after_id = after.id[0] ? after.id : NULL;
-    if (cat_restore_list(a->env->catalog, http_call_query(call, "backup_id"), &page,
+    if (cat_restore_list(a->env->catalog, http_call_query(call, "backup_id"), &l.page,
                          &list, err) < 0)
         return err->class;
-    items = json_array();
     for (size_t i = 0; i < list.n; i++)
-        json_array_append_new(items, to_json(a, &list.v[i]));
-    if (list.n) {
-        next.us = list.v[list.n - 1].created_us;
-        snprintf(next.id, sizeof next.id, "%s", list.v[list.n - 1].id);
-    }
-    reply->json = page_reply("restores", items, list.more ? &next : NULL);
+        listing_add(&l, to_json(a, &list.v[i]), list.v[i].id, list.v[i].created_us);
+    reply->json = listing_end(&l, "restores", list.more);
     cat_restores_done(&list);
     return 0;
 }

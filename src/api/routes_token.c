@@ -50,25 +50,17 @@ int
 api_tokens_list(struct http_call *call, void *app, struct http_reply *reply,
                 struct err *err)
 {
-    static const char *const known[] = {"limit", "after", NULL};
     struct api *a = app;
     struct cat_tokens list = {0};
-    struct cursor after, next = {0};
-    struct cat_page page = {0};
-    json_t *items;
+    struct listing l;
 
-    if (http_call_query_only(call, known, err) < 0 ||
-        page_read(call, &page.limit, &after, err) < 0)
+    if (listing_begin(call, NULL, &l, err) < 0)
         return err->class;
-    page.after_id = after.id[0] ? after.id : NULL;
-    if (cat_token_list(a->env->catalog, &page, &list, err) < 0)
+    if (cat_token_list(a->env->catalog, &l.page, &list, err) < 0)
         return err->class;
-    items = json_array();
     for (size_t i = 0; i < list.n; i++)
-        json_array_append_new(items, to_json(&list.v[i]));
-    if (list.n)
-        snprintf(next.id, sizeof next.id, "%s", list.v[list.n - 1].id);
-    reply->json = page_reply("tokens", items, list.more ? &next : NULL);
+        listing_add(&l, to_json(&list.v[i]), list.v[i].id, 0);
+    reply->json = listing_end(&l, "tokens", list.more);
     cat_tokens_done(&list);
     return 0;
 }

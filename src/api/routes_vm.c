@@ -148,29 +148,22 @@ answer_one(struct api *a, const char *id, struct http_reply *reply, struct err *
 int
 api_vms_list(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
 {
-    static const char *const known[] = {"limit", "after", "name", NULL};
+    static const char *const known[] = {"name", NULL};
     struct api *a = app;
     const char *name = http_call_query(call, "name");
     struct cat_vms list = {0};
-    struct cursor after, next = {0};
-    struct cat_page page = {0};
-    json_t *items;
+    struct listing l;
     int r;
 
-    if (http_call_query_only(call, known, err) < 0 ||
-        page_read(call, &page.limit, &after, err) < 0)
+    if (listing_begin(call, known, &l, err) < 0)
         return err->class;
-    page.after_id = after.id[0] ? after.id : NULL;
     r = name ? cat_vm_find_by_name(a->env->catalog, name, &list, err)
-             : cat_vm_list(a->env->catalog, &page, &list, err);
+             : cat_vm_list(a->env->catalog, &l.page, &list, err);
     if (r < 0)
         return r;
-    items = json_array();
     for (size_t i = 0; i < list.n; i++)
-        json_array_append_new(items, vm_to_json(a, &list.v[i]));
-    if (list.n)
-        snprintf(next.id, sizeof next.id, "%s", list.v[list.n - 1].id);
-    reply->json = page_reply("vms", items, list.more ? &next : NULL);
+        listing_add(&l, vm_to_json(a, &list.v[i]), list.v[i].id, 0);
+    reply->json = listing_end(&l, "vms", list.more);
     cat_vms_done(&list);
     return 0;
 }

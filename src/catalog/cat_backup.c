@@ -8,7 +8,9 @@
     "current_phase, verification, readback, verified_us, seq, attempt, point_id, "       \
     "requested_by, job_token_hash, created_us, started_us, completed_us, error_code, "   \
     "error_phase, error_disk, error_message, nbd_targets_string, client_identity, "      \
-    "cleanup, snapshot_name, quiesced, not_protected"
+    "cleanup, snapshot_name, quiesced, not_protected, retries, retry_delay_s, limits, "  \
+    "quiesce, snapshot_ref, moment_us, interrupted_us, interrupted_code, "               \
+    "interrupted_message, snapshot_chain"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_backup, TEXT, job_id),
@@ -41,6 +43,16 @@ static const struct row_field fields[] = {
     ROW_FIELD(cat_backup, TEXT, snapshot_name),
     ROW_FIELD(cat_backup, TEXT, quiesced),
     ROW_FIELD(cat_backup, TEXT, not_protected),
+    ROW_FIELD(cat_backup, I64, retries),
+    ROW_FIELD(cat_backup, I64, retry_delay_s),
+    ROW_FIELD(cat_backup, TEXT, limits),
+    ROW_FIELD(cat_backup, TEXT, quiesce),
+    ROW_FIELD(cat_backup, TEXT, snapshot_ref),
+    ROW_FIELD(cat_backup, OPT, moment_us),
+    ROW_FIELD(cat_backup, OPT, interrupted_us),
+    ROW_FIELD(cat_backup, TEXT, interrupted_code),
+    ROW_FIELD(cat_backup, MESSAGE, interrupted_message),
+    ROW_FIELD(cat_backup, TEXT, snapshot_chain),
 };
 static const struct row_map map = ROW_MAP(cat_backup, fields);
 
@@ -69,11 +81,12 @@ insert_job(struct catalog *c, const struct cat_backup *b, struct err *err)
     /* A caller that zeroed the struct did not mean disk 0. */
     if (!row.error_code)
         row.error_disk = -1;
-    if (stmt_open(&s, c,
-                  "INSERT INTO backup_jobs (" COLUMNS
-                  ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                  err) < 0)
+    if (stmt_open(
+            &s, c,
+            "INSERT INTO backup_jobs (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            "?, ?, ?, ?, ?)",
+            err) < 0)
         return err->class;
     row_bind(&s, &map, &row);
     if (stmt_exec(&s) >= 0)
@@ -285,6 +298,28 @@ cat_backup_child(struct catalog *c, const char *job_id, char **ret, struct err *
         return rc;
     *ret = rc > 0 ? stmt_col_text(&s, 0) : NULL;
     return 0;
+}
+
+int
+cat_backup_above(struct catalog *c, const char *job_id, struct cat_backups *ret,
+                 struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    /* UNION, not UNION ALL: a chain that bites its own tail ends. */
+    if (stmt_open(&s, c,
+                  "WITH RECURSIVE above (layer_id, job_id) AS "
+                  "(SELECT layer_id, job_id FROM backup_disks WHERE job_id = ? "
+                  "UNION SELECT d.layer_id, d.job_id FROM backup_disks d "
+                  "JOIN above ON d.parent_layer_id = above.layer_id) "
+                  "SELECT " COLUMNS " FROM backup_jobs WHERE job_id <> ? "
+                  "AND job_id IN (SELECT above.job_id FROM above) "
+                  "AND state IN ('completed', 'pending', 'running') ORDER BY seq, job_id",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, job_id);
+    bind_text(&s, job_id);
+    return read_list(&s, c, 0, ret, err);
 }
 
 /* Refused while the job runs or somebody reads its layers. */

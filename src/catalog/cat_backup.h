@@ -41,6 +41,18 @@ struct cat_backup {
     const char *snapshot_name;
     const char *quiesced;      /* "yes", "no"; NULL: no snapshot was taken */
     const char *not_protected; /* JSON text: disks of the VM that are not in the backup */
+    const char *quiesce;       /* as it was asked for */
+    const char *snapshot_ref;  /* the server's name of it; NULL: not made, or gone */
+    const char *snapshot_chain; /* of which files it is made; NULL = not told */
+    /* what another attempt needs */
+    int64_t retries;       /* attempts after the first that may be made */
+    int64_t retry_delay_s; /* before the second one; doubled for each one after it */
+    const char *limits;    /* JSON text; NULL = those of the hub */
+    int64_t moment_us;     /* that the point will show; 0 = not known yet */
+    /* why the transfer was last cut off */
+    int64_t interrupted_us; /* 0 = never; then the others mean nothing */
+    const char *interrupted_code;
+    const char *interrupted_message;
     struct cat_backup_disk *disks; /* sorted by disk_index */
     size_t n_disks;
 };
@@ -93,6 +105,11 @@ int cat_backup_max_seq(struct catalog *c, const char *vm_id, const char *reposit
 /* The backup_id of a completed, pending or running backup that has a layer on top of one
  * of this job's; *ret NULL when there is none; owned by the caller. */
 int cat_backup_child(struct catalog *c, const char *job_id, char **ret, struct err *err);
+
+/* Every completed, pending or running backup that has a layer above one of this job's,
+ * directly or through others; with disks, by seq. */
+int cat_backup_above(struct catalog *c, const char *job_id, struct cat_backups *ret,
+                     struct err *err);
 
 /* Removes job and disks.  ERR_EXISTS "backup_has_children", "backup_in_use" (it runs, or
  * a restore or verification of it does); ERR_NOT_FOUND. */

@@ -10,7 +10,8 @@
     "records, change_id, nbd_port, nbd_export_name, qemu_nbd_pid, state, "               \
     "error_message, "                                                                    \
     "bytes_read, bytes_sent, bytes_zero, bytes_skipped, bytes_audit, bytes_stored, "     \
-    "checkpoint, source_uuid, datastore, audit_sampled, audit_bad"
+    "checkpoint, source_uuid, datastore, audit_sampled, audit_bad, frozen_file, "        \
+    "frozen_on, checkpoint_block, checkpoint_records"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_backup_disk, TEXT, job_id),
@@ -46,6 +47,10 @@ static const struct row_field fields[] = {
     ROW_FIELD(cat_backup_disk, TEXT, datastore),
     ROW_FIELD(cat_backup_disk, INDEX, audit_sampled),
     ROW_FIELD(cat_backup_disk, INDEX, audit_bad),
+    ROW_FIELD(cat_backup_disk, TEXT, frozen_file),
+    ROW_FIELD(cat_backup_disk, TEXT, frozen_on),
+    ROW_FIELD(cat_backup_disk, U64, checkpoint_block),
+    ROW_FIELD(cat_backup_disk, U64, checkpoint_records),
 };
 const struct row_map cat_backup_disk_map = ROW_MAP(cat_backup_disk, fields);
 
@@ -63,7 +68,8 @@ backup_disk_insert(struct catalog *c, const struct cat_backup_disk *d, struct er
     if (stmt_open(&s, c,
                   "INSERT INTO backup_disks (" COLUMNS
                   ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                  "?, ?, ?, ?)",
                   err) < 0)
         return err->class;
     row_bind(&s, &cat_backup_disk_map, d);
@@ -182,6 +188,22 @@ cat_backup_disk_set_progress(struct catalog *c, struct cat_disk_ref d,
 }
 
 int
+cat_backup_disk_set_checkpoint(struct catalog *c, struct cat_disk_ref d,
+                               const struct cat_checkpoint *at, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE backup_disks SET checkpoint_block = ?, checkpoint_records = ? "
+                  "WHERE job_id = ? AND disk_index = ?",
+                  err) < 0)
+        return err->class;
+    bind_u64(&s, at->block);
+    bind_u64(&s, at->records);
+    return exec_disk(&s, d);
+}
+
+int
 cat_backup_disk_set_result(struct catalog *c, struct cat_disk_ref d,
                            const struct cat_disk_result *r, struct err *err)
 {
@@ -190,13 +212,36 @@ cat_backup_disk_set_result(struct catalog *c, struct cat_disk_ref d,
     if (stmt_open(
             &s, c,
             "UPDATE backup_disks SET layer_root = ?, content_root = ?, records = ?, "
-            "change_id = ? WHERE job_id = ? AND disk_index = ?",
+            "change_id = ?, frozen_file = ?, frozen_on = ? "
+            "WHERE job_id = ? AND disk_index = ?",
             err) < 0)
         return err->class;
     bind_text(&s, r->layer_root);
     bind_text(&s, r->content_root);
     bind_i64(&s, r->records);
     bind_text(&s, r->change_id);
+    bind_text(&s, r->frozen_file);
+    bind_text(&s, r->frozen_on);
+    return exec_disk(&s, d);
+}
+
+int
+cat_backup_disk_set_merged(struct catalog *c, struct cat_disk_ref d,
+                           const struct cat_disk_merge *m, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE backup_disks SET parent_layer_id = ?, backup_type = ?, "
+                  "layer_root = ?, records = ?, bytes_stored = ? "
+                  "WHERE job_id = ? AND disk_index = ?",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, m->parent_layer_id);
+    bind_text(&s, m->backup_type);
+    bind_text(&s, m->layer_root);
+    bind_i64(&s, m->records);
+    bind_u64(&s, m->bytes_stored);
     return exec_disk(&s, d);
 }
 
@@ -224,7 +269,8 @@ cat_backup_disk_set_audit(struct catalog *c, struct cat_disk_ref d, int64_t samp
     CLEANUP_STMT struct stmt s = {0};
 
     if (stmt_open(&s, c,
-                  "UPDATE backup_disks SET audit_sampled = ?, "
+                  "UPDATE backup_disks SET "
+                  "audit_sampled = COALESCE(audit_sampled, 0) + ?, "
                   "audit_bad = COALESCE(audit_bad, 0) + ? "
                   "WHERE job_id = ? AND disk_index = ?",
                   err) < 0)

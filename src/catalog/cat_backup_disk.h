@@ -36,8 +36,13 @@ struct cat_backup_disk {
     int64_t checkpoint;
     const char *source_uuid; /* of the platform; NULL = none */
     const char *datastore;   /* where the disk was then; NULL = unknown */
-    int64_t audit_sampled;   /* by the last audit; -1 = none was made, or unknown */
-    int64_t audit_bad;       /* found by all audits; -1 the same */
+    int64_t audit_sampled;   /* by all audits; -1 = none was made, or unknown */
+    int64_t audit_bad;       /* found by them; -1 the same */
+    const char *frozen_file; /* the file of the disk that was read; NULL = unknown */
+    const char *frozen_on;   /* the snapshot that it was made on; NULL = none */
+    /* Where another attempt goes on: durable in layer and manifest. */
+    uint64_t checkpoint_block;   /* all before it is dealt with */
+    uint64_t checkpoint_records; /* of the manifest */
 };
 
 void cat_backup_disk_done(struct cat_backup_disk *d);
@@ -70,16 +75,36 @@ int cat_backup_disk_set_progress(struct catalog *c, struct cat_disk_ref d,
                                  const struct cat_disk_bytes *bytes, int64_t checkpoint,
                                  struct err *err);
 
+/* Only of what is durable in the layer and in the manifest's file. */
+struct cat_checkpoint {
+    uint64_t block, records;
+};
+int cat_backup_disk_set_checkpoint(struct catalog *c, struct cat_disk_ref d,
+                                   const struct cat_checkpoint *at, struct err *err);
+
 struct cat_disk_result {
     const char *layer_root;
     const char *content_root;
     int64_t records;
-    const char *change_id; /* NULL = none */
+    const char *change_id;   /* NULL = none */
+    const char *frozen_file; /* the same */
+    const char *frozen_on;   /* the same */
 };
 int cat_backup_disk_set_result(struct catalog *c, struct cat_disk_ref d,
                                const struct cat_disk_result *r, struct err *err);
 
-/* One more audit: the last @sampled counts, @bad is added up. */
+/* The layer took in the one below it. */
+struct cat_disk_merge {
+    const char *parent_layer_id; /* what it stands on now; NULL = a full */
+    const char *backup_type;
+    const char *layer_root;
+    int64_t records;
+    uint64_t bytes_stored;
+};
+int cat_backup_disk_set_merged(struct catalog *c, struct cat_disk_ref d,
+                               const struct cat_disk_merge *m, struct err *err);
+
+/* One more audit: both are added up. */
 int cat_backup_disk_set_audit(struct catalog *c, struct cat_disk_ref d, int64_t sampled,
                               int64_t bad, struct err *err);
 

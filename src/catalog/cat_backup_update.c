@@ -1,36 +1,9 @@
 #include "catalog/cat_backup_update.h"
 
-#include "catalog/stmt.h"
+#include "catalog/job_rows.h"
 
-/* A conditional change matched nothing: is the job unknown, or in another state? */
-static int
-explain(struct catalog *c, const char *job_id, struct err *err)
-{
-    CLEANUP_STMT struct stmt s = {0};
-    CLEANUP_FREE char *state = NULL;
-    int rc;
-
-    if (stmt_open(&s, c, "SELECT state FROM backup_jobs WHERE job_id = ?", err) < 0)
-        return err->class;
-    bind_text(&s, job_id);
-    rc = stmt_row(&s);
-    if (rc < 0)
-        return rc;
-    if (rc == 0)
-        return err_set(err, ERR_NOT_FOUND, "backup_not_found", "no such backup");
-    state = stmt_col_text(&s, 0);
-    return err_set(err, ERR_EXISTS, "state_conflict", "the job is '%s' now", state);
-}
-
-static int
-exec_conditional(struct stmt *s, struct catalog *c, const char *job_id)
-{
-    int rc = stmt_exec(s);
-
-    if (rc == 0)
-        return explain(c, job_id, s->err);
-    return rc < 0 ? rc : 0;
-}
+static const struct job_rows rows = {JOB_ROWS_STATE("backup_jobs", "job_id"),
+                                     "backup_not_found", "backup"};
 
 int
 cat_backup_set_state(struct catalog *c, const char *job_id,
@@ -38,19 +11,9 @@ cat_backup_set_state(struct catalog *c, const char *job_id,
 {
     CLEANUP_STMT struct stmt s = {0};
 
-    if (stmt_open(&s, c,
-                  "UPDATE backup_jobs SET state = ?, current_phase = ?, "
-                  "started_us = COALESCE(started_us, ?) WHERE job_id = ? AND state = ? "
-                  "AND state IN ('pending', 'running') AND ? IN ('pending', 'running')",
-                  err) < 0)
+    if (stmt_open(&s, c, JOB_ROWS_SET_STATE("backup_jobs", "job_id"), err) < 0)
         return err->class;
-    bind_text(&s, t->to);
-    bind_text(&s, t->phase);
-    bind_opt(&s, t->started_us);
-    bind_text(&s, job_id);
-    bind_text(&s, t->from);
-    bind_text(&s, t->to);
-    return exec_conditional(&s, c, job_id);
+    return job_rows_set_state(&s, &rows, c, job_id, t);
 }
 
 int
@@ -66,7 +29,7 @@ cat_backup_set_phase(struct catalog *c, const char *job_id, const char *phase,
         return err->class;
     bind_text(&s, phase);
     bind_text(&s, job_id);
-    return exec_conditional(&s, c, job_id);
+    return job_rows_change(&s, &rows, c, job_id);
 }
 
 int
@@ -100,7 +63,7 @@ cat_backup_finish(struct catalog *c, const char *job_id, const struct cat_finish
     bind_text(&s, f->from);
     bind_text(&s, f->from);
     bind_text(&s, f->state);
-    return exec_conditional(&s, c, job_id);
+    return job_rows_change(&s, &rows, c, job_id);
 }
 
 int
@@ -133,6 +96,48 @@ cat_backup_set_verification(struct catalog *c, const char *job_id,
 }
 
 int
+cat_backup_condemn_above(struct catalog *c, const char *layer_id, int64_t now_us,
+                         const char *why, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    /* The depth ends a chain that bites its own tail. */
+    if (stmt_open(
+            &s, c,
+            "UPDATE backup_jobs SET verification = 'failed', verified_us = ?, "
+            "error_phase = CASE WHEN error_code IS NULL THEN 'verifying' "
+            "ELSE error_phase END, "
+            "error_message = CASE WHEN error_code IS NULL THEN ? ELSE error_message END, "
+            "error_code = COALESCE(error_code, 'parent_damaged') "
+            "WHERE state = 'completed' AND job_id IN ("
+            "WITH RECURSIVE above (layer_id, job_id, depth) AS ("
+            "SELECT layer_id, job_id, 1 FROM backup_disks WHERE parent_layer_id = ? "
+            "UNION ALL SELECT d.layer_id, d.job_id, above.depth + 1 FROM backup_disks d "
+            "JOIN above ON d.parent_layer_id = above.layer_id WHERE above.depth < 4096) "
+            "SELECT job_id FROM above)",
+            err) < 0)
+        return err->class;
+    bind_i64(&s, now_us);
+    bind_message(&s, why);
+    bind_text(&s, layer_id);
+    return stmt_exec(&s) < 0 ? err->class : 0;
+}
+
+int
+cat_backup_set_type(struct catalog *c, const char *job_id, const char *backup_type,
+                    struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c, "UPDATE backup_jobs SET backup_type = ? WHERE job_id = ?", err) <
+        0)
+        return err->class;
+    bind_text(&s, backup_type);
+    bind_text(&s, job_id);
+    return stmt_exec_one(&s, "backup_not_found", "backup");
+}
+
+int
 cat_backup_set_targets(struct catalog *c, const char *job_id,
                        const char *nbd_targets_string, struct err *err)
 {
@@ -147,18 +152,67 @@ cat_backup_set_targets(struct catalog *c, const char *job_id,
 }
 
 int
-cat_backup_set_snapshot(struct catalog *c, const char *job_id, bool quiesced,
-                        const char *not_protected, struct err *err)
+cat_backup_set_snapshot(struct catalog *c, const char *job_id,
+                        const struct cat_snapshot *snap, struct err *err)
 {
     CLEANUP_STMT struct stmt s = {0};
 
     if (stmt_open(
             &s, c,
-            "UPDATE backup_jobs SET quiesced = ?, not_protected = ? WHERE job_id = ?",
+            "UPDATE backup_jobs SET snapshot_ref = ?, snapshot_chain = ?, quiesced = ?, "
+            "not_protected = ? WHERE job_id = ?",
             err) < 0)
         return err->class;
-    bind_text(&s, quiesced ? "yes" : "no");
-    bind_text(&s, not_protected);
+    bind_text(&s, snap->ref);
+    bind_text(&s, snap->chain);
+    bind_text(&s, snap->quiesced ? "yes" : "no");
+    bind_text(&s, snap->not_protected);
+    bind_text(&s, job_id);
+    return stmt_exec_one(&s, "backup_not_found", "backup");
+}
+
+int
+cat_backup_forget_snapshot(struct catalog *c, const char *job_id, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE backup_jobs SET snapshot_ref = NULL, snapshot_chain = NULL "
+                  "WHERE job_id = ?",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, job_id);
+    return stmt_exec_one(&s, "backup_not_found", "backup");
+}
+
+int
+cat_backup_set_moment(struct catalog *c, const char *job_id, int64_t moment_us,
+                      struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c, "UPDATE backup_jobs SET moment_us = ? WHERE job_id = ?", err) <
+        0)
+        return err->class;
+    bind_opt(&s, moment_us);
+    bind_text(&s, job_id);
+    return stmt_exec_one(&s, "backup_not_found", "backup");
+}
+
+int
+cat_backup_set_interruption(struct catalog *c, const char *job_id,
+                            const struct cat_interruption *i, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE backup_jobs SET interrupted_us = ?, interrupted_code = ?, "
+                  "interrupted_message = ? WHERE job_id = ?",
+                  err) < 0)
+        return err->class;
+    bind_opt(&s, i->at_us);
+    bind_text(&s, i->code);
+    bind_message(&s, i->message);
     bind_text(&s, job_id);
     return stmt_exec_one(&s, "backup_not_found", "backup");
 }
@@ -193,5 +247,5 @@ cat_backup_set_attempt(struct catalog *c, const char *job_id, int64_t attempt,
     bind_text(&s, job_token_hash);
     bind_text(&s, job_id);
     bind_i64(&s, attempt);
-    return exec_conditional(&s, c, job_id);
+    return job_rows_change(&s, &rows, c, job_id);
 }

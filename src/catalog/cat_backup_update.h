@@ -47,13 +47,40 @@ struct cat_verification {
 int cat_backup_set_verification(struct catalog *c, const char *job_id,
                                 const struct cat_verification *v, struct err *err);
 
+/* Every completed backup with a layer that stands on @layer_id, whatever lies between, is
+ * `failed` from now on; @why is its error "parent_damaged", unless it has one already. */
+int cat_backup_condemn_above(struct catalog *c, const char *layer_id, int64_t now_us,
+                             const char *why, struct err *err);
+/* What a merge made of it: its disks stand on something, or not any more. */
+int cat_backup_set_type(struct catalog *c, const char *job_id, const char *backup_type,
+                        struct err *err);
+
 int cat_backup_set_targets(struct catalog *c, const char *job_id,
                            const char *nbd_targets_string, struct err *err);
 int cat_backup_set_client(struct catalog *c, const char *job_id,
                           const char *client_identity, struct err *err);
-/* The snapshot that the backup reads from is there.  @not_protected: JSON text. */
-int cat_backup_set_snapshot(struct catalog *c, const char *job_id, bool quiesced,
-                            const char *not_protected, struct err *err);
+/* The snapshot that the backup reads from is there. */
+struct cat_snapshot {
+    const char *ref;   /* the server's name of it */
+    const char *chain; /* of which files it is made; NULL = not told */
+    bool quiesced;
+    const char *not_protected; /* JSON text */
+};
+int cat_backup_set_snapshot(struct catalog *c, const char *job_id,
+                            const struct cat_snapshot *s, struct err *err);
+/* It is there no more. */
+int cat_backup_forget_snapshot(struct catalog *c, const char *job_id, struct err *err);
+/* The moment that the point will show. */
+int cat_backup_set_moment(struct catalog *c, const char *job_id, int64_t moment_us,
+                          struct err *err);
+/* The transfer was cut off, and why; the last one stays. */
+struct cat_interruption {
+    int64_t at_us;
+    const char *code;
+    const char *message;
+};
+int cat_backup_set_interruption(struct catalog *c, const char *job_id,
+                                const struct cat_interruption *i, struct err *err);
 /* A higher attempt with its token: ERR_EXISTS "state_conflict" when @attempt is not
  * higher. */
 int cat_backup_set_attempt(struct catalog *c, const char *job_id, int64_t attempt,

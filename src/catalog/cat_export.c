@@ -1,6 +1,6 @@
 #include "catalog/cat_export.h"
 
-#include "catalog/stmt.h"
+#include "catalog/job_rows.h"
 
 #define COLUMNS                                                                          \
     "id, backup_id, state, access, listen, disks, requested_by, created_us, "            \
@@ -67,23 +67,9 @@ cat_export_list(struct catalog *c, const char *state, const struct cat_page *pag
 {
     CLEANUP_STMT struct stmt s = {0};
     struct cat_exports l = {0};
-    unsigned limit = page_limit(page->limit);
 
-    if (stmt_open(&s, c,
-                  "SELECT " COLUMNS
-                  " FROM restore_exports WHERE (? IS NULL OR state = ?) "
-                  "AND (? IS NULL OR created_us < ? OR (created_us = ? AND id < ?)) "
-                  "ORDER BY created_us DESC, id DESC LIMIT ?",
-                  err) < 0)
-        return err->class;
-    bind_text(&s, state);
-    bind_text(&s, state);
-    bind_text(&s, page->after_id);
-    bind_i64(&s, page->after_us);
-    bind_i64(&s, page->after_us);
-    bind_text(&s, page->after_id);
-    bind_i64(&s, (int64_t)limit + 1);
-    if (row_read_all(&s, &map, limit, (void **)&l.v, &l.n, &l.more) < 0)
+    if (stmt_open(&s, c, JOB_ROWS_PAGE(COLUMNS, "restore_exports", "state"), err) < 0 ||
+        job_rows_page(&s, &map, state, page, (void **)&l.v, &l.n, &l.more) < 0)
         return err->class;
     *ret = l;
     return 0;
@@ -107,21 +93,8 @@ cat_export_list_open(struct catalog *c, struct cat_exports *ret, struct err *err
     return 0;
 }
 
-/* A conditional change matched nothing: is the export unknown, or in another state? */
-static int
-exec_conditional(struct stmt *s, struct catalog *c, const char *id)
-{
-    struct cat_export e;
-    int rc = stmt_exec(s);
-
-    if (rc != 0)
-        return rc < 0 ? rc : 0;
-    if (cat_export_get(c, id, &e, s->err) < 0)
-        return s->err->class;
-    err_set(s->err, ERR_EXISTS, "state_conflict", "the export is '%s' now", e.state);
-    cat_export_done(&e);
-    return s->err->class;
-}
+static const struct job_rows rows = {JOB_ROWS_STATE("restore_exports", "id"),
+                                     "export_not_found", "export"};
 
 int
 cat_export_set_open(struct catalog *c, const char *id, const char *disks, struct err *err)
@@ -135,7 +108,7 @@ cat_export_set_open(struct catalog *c, const char *id, const char *disks, struct
         return err->class;
     bind_text(&s, disks);
     bind_text(&s, id);
-    return exec_conditional(&s, c, id);
+    return job_rows_change(&s, &rows, c, id);
 }
 
 int
@@ -157,5 +130,5 @@ cat_export_finish(struct catalog *c, const char *id, const struct cat_export_end
     bind_text(&s, end->error_code);
     bind_message(&s, end->error_message);
     bind_text(&s, id);
-    return exec_conditional(&s, c, id);
+    return job_rows_change(&s, &rows, c, id);
 }

@@ -1,6 +1,6 @@
 #include "catalog/cat_restore.h"
 
-#include "catalog/stmt.h"
+#include "catalog/job_rows.h"
 
 #define COLUMNS                                                                          \
     "id, backup_id, device_key, target_path, format, state, current_phase, "             \
@@ -78,23 +78,9 @@ cat_restore_list(struct catalog *c, const char *backup_id, const struct cat_page
 {
     CLEANUP_STMT struct stmt s = {0};
     struct cat_restores l = {0};
-    unsigned limit = page_limit(page->limit);
 
-    if (stmt_open(&s, c,
-                  "SELECT " COLUMNS
-                  " FROM restore_jobs WHERE (? IS NULL OR backup_id = ?) "
-                  "AND (? IS NULL OR created_us < ? OR (created_us = ? AND id < ?)) "
-                  "ORDER BY created_us DESC, id DESC LIMIT ?",
-                  err) < 0)
-        return err->class;
-    bind_text(&s, backup_id);
-    bind_text(&s, backup_id);
-    bind_text(&s, page->after_id);
-    bind_i64(&s, page->after_us);
-    bind_i64(&s, page->after_us);
-    bind_text(&s, page->after_id);
-    bind_i64(&s, (int64_t)limit + 1);
-    if (row_read_all(&s, &map, limit, (void **)&l.v, &l.n, &l.more) < 0)
+    if (stmt_open(&s, c, JOB_ROWS_PAGE(COLUMNS, "restore_jobs", "backup_id"), err) < 0 ||
+        job_rows_page(&s, &map, backup_id, page, (void **)&l.v, &l.n, &l.more) < 0)
         return err->class;
     *ret = l;
     return 0;
@@ -118,21 +104,8 @@ cat_restore_list_open(struct catalog *c, struct cat_restores *ret, struct err *e
     return 0;
 }
 
-/* A conditional change matched nothing: is the job unknown, or in another state? */
-static int
-exec_conditional(struct stmt *s, struct catalog *c, const char *id)
-{
-    struct cat_restore r;
-    int rc = stmt_exec(s);
-
-    if (rc != 0)
-        return rc < 0 ? rc : 0;
-    if (cat_restore_get(c, id, &r, s->err) < 0)
-        return s->err->class;
-    err_set(s->err, ERR_EXISTS, "state_conflict", "the restore is '%s' now", r.state);
-    cat_restore_done(&r);
-    return s->err->class;
-}
+static const struct job_rows rows = {JOB_ROWS_STATE("restore_jobs", "id"),
+                                     "restore_not_found", "restore"};
 
 int
 cat_restore_set_state(struct catalog *c, const char *id, const struct cat_transition *t,
@@ -140,19 +113,9 @@ cat_restore_set_state(struct catalog *c, const char *id, const struct cat_transi
 {
     CLEANUP_STMT struct stmt s = {0};
 
-    if (stmt_open(&s, c,
-                  "UPDATE restore_jobs SET state = ?, current_phase = ?, "
-                  "started_us = COALESCE(started_us, ?) WHERE id = ? AND state = ? "
-                  "AND state IN ('pending', 'running') AND ? IN ('pending', 'running')",
-                  err) < 0)
+    if (stmt_open(&s, c, JOB_ROWS_SET_STATE("restore_jobs", "id"), err) < 0)
         return err->class;
-    bind_text(&s, t->to);
-    bind_text(&s, t->phase);
-    bind_opt(&s, t->started_us);
-    bind_text(&s, id);
-    bind_text(&s, t->from);
-    bind_text(&s, t->to);
-    return exec_conditional(&s, c, id);
+    return job_rows_set_state(&s, &rows, c, id, t);
 }
 
 int
@@ -206,23 +169,7 @@ cat_restore_finish(struct catalog *c, const char *id, const struct cat_finish *f
 {
     CLEANUP_STMT struct stmt s = {0};
 
-    if (stmt_open(
-            &s, c,
-            "UPDATE restore_jobs SET state = ?, current_phase = ?, completed_us = ?, "
-            "error_code = ?, error_phase = ?, error_message = ? WHERE id = ? "
-            "AND state IN ('pending', 'running') AND (? IS NULL OR state = ?) "
-            "AND ? IN ('completed', 'failed', 'cancelled')",
-            err) < 0)
+    if (stmt_open(&s, c, JOB_ROWS_FINISH("restore_jobs", "id"), err) < 0)
         return err->class;
-    bind_text(&s, f->state);
-    bind_text(&s, f->phase);
-    bind_opt(&s, f->completed_us);
-    bind_text(&s, f->error_code);
-    bind_text(&s, f->error_phase);
-    bind_message(&s, f->error_message);
-    bind_text(&s, id);
-    bind_text(&s, f->from);
-    bind_text(&s, f->from);
-    bind_text(&s, f->state);
-    return exec_conditional(&s, c, id);
+    return job_rows_finish(&s, &rows, c, id, f);
 }

@@ -1,6 +1,6 @@
 #include "catalog/cat_verify.h"
 
-#include "catalog/stmt.h"
+#include "catalog/job_rows.h"
 
 #define COLUMNS                                                                          \
     "id, backup_id, state, current_phase, bytes_total, bytes_done, bad_ranges, "         \
@@ -71,23 +71,9 @@ cat_verify_list(struct catalog *c, const char *backup_id, const struct cat_page 
 {
     CLEANUP_STMT struct stmt s = {0};
     struct cat_verifies l = {0};
-    unsigned limit = page_limit(page->limit);
 
-    if (stmt_open(&s, c,
-                  "SELECT " COLUMNS
-                  " FROM verify_jobs WHERE (? IS NULL OR backup_id = ?) "
-                  "AND (? IS NULL OR created_us < ? OR (created_us = ? AND id < ?)) "
-                  "ORDER BY created_us DESC, id DESC LIMIT ?",
-                  err) < 0)
-        return err->class;
-    bind_text(&s, backup_id);
-    bind_text(&s, backup_id);
-    bind_text(&s, page->after_id);
-    bind_i64(&s, page->after_us);
-    bind_i64(&s, page->after_us);
-    bind_text(&s, page->after_id);
-    bind_i64(&s, (int64_t)limit + 1);
-    if (row_read_all(&s, &map, limit, (void **)&l.v, &l.n, &l.more) < 0)
+    if (stmt_open(&s, c, JOB_ROWS_PAGE(COLUMNS, "verify_jobs", "backup_id"), err) < 0 ||
+        job_rows_page(&s, &map, backup_id, page, (void **)&l.v, &l.n, &l.more) < 0)
         return err->class;
     *ret = l;
     return 0;
@@ -111,22 +97,8 @@ cat_verify_list_open(struct catalog *c, struct cat_verifies *ret, struct err *er
     return 0;
 }
 
-/* A conditional change matched nothing: is the job unknown, or in another state? */
-static int
-exec_conditional(struct stmt *s, struct catalog *c, const char *id)
-{
-    struct cat_verify v;
-    int rc = stmt_exec(s);
-
-    if (rc != 0)
-        return rc < 0 ? rc : 0;
-    if (cat_verify_get(c, id, &v, s->err) < 0)
-        return s->err->class;
-    err_set(s->err, ERR_EXISTS, "state_conflict", "the verification is '%s' now",
-            v.state);
-    cat_verify_done(&v);
-    return s->err->class;
-}
+static const struct job_rows rows = {JOB_ROWS_STATE("verify_jobs", "id"),
+                                     "verify_not_found", "verification"};
 
 int
 cat_verify_set_state(struct catalog *c, const char *id, const struct cat_transition *t,
@@ -134,19 +106,9 @@ cat_verify_set_state(struct catalog *c, const char *id, const struct cat_transit
 {
     CLEANUP_STMT struct stmt s = {0};
 
-    if (stmt_open(&s, c,
-                  "UPDATE verify_jobs SET state = ?, current_phase = ?, "
-                  "started_us = COALESCE(started_us, ?) WHERE id = ? AND state = ? "
-                  "AND state IN ('pending', 'running') AND ? IN ('pending', 'running')",
-                  err) < 0)
+    if (stmt_open(&s, c, JOB_ROWS_SET_STATE("verify_jobs", "id"), err) < 0)
         return err->class;
-    bind_text(&s, t->to);
-    bind_text(&s, t->phase);
-    bind_opt(&s, t->started_us);
-    bind_text(&s, id);
-    bind_text(&s, t->from);
-    bind_text(&s, t->to);
-    return exec_conditional(&s, c, id);
+    return job_rows_set_state(&s, &rows, c, id, t);
 }
 
 int
@@ -184,23 +146,7 @@ cat_verify_finish(struct catalog *c, const char *id, const struct cat_finish *f,
 {
     CLEANUP_STMT struct stmt s = {0};
 
-    if (stmt_open(
-            &s, c,
-            "UPDATE verify_jobs SET state = ?, current_phase = ?, completed_us = ?, "
-            "error_code = ?, error_phase = ?, error_message = ? WHERE id = ? "
-            "AND state IN ('pending', 'running') AND (? IS NULL OR state = ?) "
-            "AND ? IN ('completed', 'failed', 'cancelled')",
-            err) < 0)
+    if (stmt_open(&s, c, JOB_ROWS_FINISH("verify_jobs", "id"), err) < 0)
         return err->class;
-    bind_text(&s, f->state);
-    bind_text(&s, f->phase);
-    bind_opt(&s, f->completed_us);
-    bind_text(&s, f->error_code);
-    bind_text(&s, f->error_phase);
-    bind_message(&s, f->error_message);
-    bind_text(&s, id);
-    bind_text(&s, f->from);
-    bind_text(&s, f->from);
-    bind_text(&s, f->state);
-    return exec_conditional(&s, c, id);
+    return job_rows_finish(&s, &rows, c, id, f);
 }

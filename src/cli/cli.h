@@ -90,6 +90,7 @@ int cmd_restore_close(struct cli *c, struct err *err);
 int cmd_token_create(struct cli *c, struct err *err);
 int cmd_token_ls(struct cli *c, struct err *err);
 int cmd_token_revoke(struct cli *c, struct err *err);
+int cmd_doctor(struct cli *c, struct err *err);
 int cmd_events(struct cli *c, struct err *err);
 int cmd_version(struct cli *c, struct err *err);
 int cmd_completion(struct cli *c, struct err *err);

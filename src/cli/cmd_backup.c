@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/cmd_vm.h"
 #include "cli/escape.h"
@@ -38,6 +39,9 @@ static const struct output_col backup_fields[] = {
     {"type", "backup_type"},
     {"status", "status", OUTPUT_STATUS},
     {"phase", "current_phase"},
+    {"attempt", "attempt"},
+    {"last cut off", "interruption.time", OUTPUT_TIME},
+    {"cut off by", "interruption.message"},
     {"done", "progress.percent", OUTPUT_PERCENT},
     {"rate", "progress.rate_bytes_per_s", OUTPUT_RATE},
     {"time left", "progress.eta_s", OUTPUT_SECONDS},
@@ -153,6 +157,29 @@ wait_and_show(struct cli *c, const char *id, struct err *err)
     return r < 0 ? r : wait_report(c, what, last);
 }
 
+/* How a transfer that is cut off is gone on with. */
+static int
+put_retries(struct cli *c, json_t *body, struct err *err)
+{
+    const char *retries = c->args.value[OPT_RETRIES];
+    const char *delay = c->args.value[OPT_RETRY_DELAY];
+    uint64_t n, seconds = 0;
+
+    if (retries) {
+        if (text_to_u64(retries, &n) < 0 || n > INT64_MAX)
+            return err_set(err, ERR_INVALID, "usage", "--retries '%s' is no number",
+                           retries);
+        json_object_set_new(body, "retries", json_integer((json_int_t)n));
+    }
+    if (!delay)
+        return 0;
+    if (strcmp(delay, "0") != 0 &&
+        cli_parse_seconds(delay, "--retry-delay", &seconds, err) < 0)
+        return err->class;
+    json_object_set_new(body, "retry_delay_s", json_integer((json_int_t)seconds));
+    return 0;
+}
+
 /* The body of POST /backups. */
 static int
 make_request(struct cli *c, json_t *body, struct err *err)
@@ -163,6 +190,8 @@ make_request(struct cli *c, json_t *body, struct err *err)
 
     if (c->args.value[OPT_RATE])
         r = cli_parse_bytes(c->args.value[OPT_RATE], "--rate", &rate, err);
+    if (r == 0)
+        r = put_retries(c, body, err);
     if (r == 0)
         r = vm_resolve(c, c->args.words[0], &vm, err);
     if (r == 0 && c->args.value[OPT_REPO])
@@ -321,16 +350,53 @@ confirm(struct cli *c, const char *id, struct err *err)
     return err_set(err, ERR_CANCELLED, "cancelled", "nothing was deleted");
 }
 
+/* A merge ends with the backup's disappearance, or, given up, with a completed one. */
+static int
+wait_for_merge(struct cli *c, const char *id, struct err *err)
+{
+    CLEANUP_FREE char *path = hub_path("/backups/", id, "");
+    CLEANUP_FREE char *what = xasprintf("merge of backup %s", id);
+    CLEANUP_FREE char *watch = xasprintf("sendense backup show %s", id);
+    const struct wait_job w = {path, what, watch, NULL};
+    CLEANUP_JSON json_t *last = NULL;
+
+    if (wait_for_job(c, &w, &last, err) < 0) {
+        if (err->class != ERR_NOT_FOUND)
+            return err->class;
+        err_clear(err);
+        cli_say(c, "backup %s is deleted", id);
+        return EXIT_OK;
+    }
+    cli_complain(c,
+                 "backup %s is not deleted, and nothing of it was changed; the reason is "
+                 "at the end of: sendense backup log %s",
+                 id, id);
+    return EXIT_FAILED;
+}
+
 int
 cmd_backup_rm(struct cli *c, struct err *err)
 {
-    CLEANUP_FREE char *path = hub_path("/backups/", c->args.words[0], "");
+    bool merge = c->args.value[OPT_MERGE] != NULL;
+    CLEANUP_FREE char *path =
+        hub_path("/backups/", c->args.words[0], merge ? "?merge=true" : "");
+    CLEANUP_JSON json_t *running = NULL;
     int r = confirm(c, c->args.words[0], err);
 
     if (r == 0)
-        r = hub_call(&c->hub, "DELETE", path, NULL, NULL, err);
+        r = hub_call(&c->hub, "DELETE", path, NULL, &running, err);
     if (r < 0)
         return r;
+    if (running && c->args.value[OPT_WAIT])
+        return wait_for_merge(c, c->args.words[0], err);
+    if (running) {
+        output_json(c, running);
+        cli_say(c,
+                "backup %s is being merged into those that stand on it; watch it with: "
+                "sendense backup show %s",
+                c->args.words[0], c->args.words[0]);
+        return EXIT_OK;
+    }
     cli_say(c, "backup %s is deleted", c->args.words[0]);
     return EXIT_OK;
 }

@@ -55,6 +55,12 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_REPO] = {"repo", .arg = "REPO", .help = "name or id of the repository"},
     [OPT_RATE] = {"rate", .arg = "BYTES",
                   .help = "at most so many bytes per second; K, M, G are powers of 1024"},
+    [OPT_RETRIES] = {"retries", .arg = "N",
+                     .help = "how often a transfer that is cut off is gone on with; 0 = "
+                             "never, default 3"},
+    [OPT_RETRY_DELAY] = {"retry-delay", .arg = "TIME",
+                         .help = "before that the first time (0, 5, 2m), twice as long "
+                                 "for each next one; default 5"},
     [OPT_WAIT] = {"wait", .help = "stay until the job has ended and show its progress"},
     [OPT_NO_WAIT] = {"no-wait", .help = "come back once the hub has taken the job"},
     [OPT_TIMEOUT] =
@@ -66,6 +72,9 @@ const struct cli_opt cli_options[OPT_END] = {
                     .help = "only in this state"},
     [OPT_FOLLOW] = {"follow", 'f', .help = "go on with what comes next, until Ctrl-C"},
     [OPT_YES] = {"yes", 'y', .help = "do not ask"},
+    [OPT_MERGE] = {"merge",
+                   .help = "also one that others stand on: its layers are merged into "
+                           "theirs, which lose nothing"},
     [OPT_TO] = {"to", .arg = "PATH", .is_file = true,
                 .help = "the new file, on the machine of the hub"},
     [OPT_TO_FOLDER] = {"to", .arg = "FOLDER", .is_file = true,
@@ -94,6 +103,7 @@ const struct cli_opt cli_options[OPT_END] = {
     [OPT_TLS] = {"tls", .help = "TLS with a key made for this; always when not loopback"},
     [OPT_PSK_FILE] = {"psk-file", .arg = "FILE", .is_file = true,
                       .help = "write the key of TLS to this new file (mode 0600)"},
+    [OPT_FIX] = {"fix", .help = "mend what is provably ours and safe to mend"},
 };
 
 #define PATH_NOTE                                                                        \
@@ -176,7 +186,7 @@ const struct cli_cmd cli_commands[] = {
      "Without --wait the command ends once the hub has started the job.",
      NULL,
      BIT(OPT_VM_ID) | BIT(OPT_TYPE) | BIT(OPT_REPO) | BIT(OPT_RATE) | BIT(OPT_QUIESCE) |
-         BIT(OPT_WAIT) | BIT(OPT_TIMEOUT),
+         BIT(OPT_RETRIES) | BIT(OPT_RETRY_DELAY) | BIT(OPT_WAIT) | BIT(OPT_TIMEOUT),
      true, cmd_backup_run},
     {"backup", "ls", "", 0, 0, "list backups, newest first", NULL, NULL,
      BIT(OPT_VM) | BIT(OPT_VM_ID) | BIT(OPT_REPO) | BIT(OPT_STATUS), true, cmd_backup_ls},
@@ -195,8 +205,15 @@ const struct cli_cmd cli_commands[] = {
      "block is not what was written.  An incremental stands on older backups: --chain\n"
      "reads those layers too.",
      NULL, BIT(OPT_CHAIN) | WAITING, true, cmd_backup_verify},
-    {"backup", "rm", "BACKUP", 1, 1, "delete a backup and its files", NULL, NULL,
-     BIT(OPT_YES), true, cmd_backup_rm},
+    {"backup", "rm", "BACKUP", 1, 1, "delete a backup and its files",
+     "One that others stand on is refused without --merge.  A merge goes on by itself, "
+     "also\n"
+     "after a restart of the hub; until it is done the backup is shown as `deleting`, "
+     "and "
+     "it and\n"
+     "those above it can be neither restored nor stood on.",
+     NULL, BIT(OPT_YES) | BIT(OPT_MERGE) | BIT(OPT_WAIT) | BIT(OPT_TIMEOUT), true,
+     cmd_backup_rm},
     {"backup", "cancel", "BACKUP", 1, 1, "stop a running backup", NULL, NULL, 0, true,
      cmd_backup_cancel},
     {"restore", "disk", "BACKUP", 1, 1, "write one disk of a backup to a new file",
@@ -234,6 +251,15 @@ const struct cli_cmd cli_commands[] = {
     {"token", "ls", "", 0, 0, "list tokens", NULL, NULL, 0, true, cmd_token_ls},
     {"token", "revoke", "ID", 1, 1, "make a token useless", NULL, NULL, 0, true,
      cmd_token_revoke},
+    {"doctor", NULL, "", 0, 0, "look whether hub, nodes, repositories and vCenters agree",
+     "Looks from outside: at processes, ports, sockets, locks and headers of images,\n"
+     "snapshots; explains what it finds and how to mend it.  Exit code 0 only when all\n"
+     "agrees, 1 when something does not, 8 when something could not be looked at.  A "
+     "hub\n"
+     "that does not answer: shows what can be seen on this machine.  --fix never "
+     "touches\n"
+     "a finished backup.",
+     NULL, BIT(OPT_FIX), false, cmd_doctor},
     {"events", NULL, "", 0, 0, "print what happened, one line an event",
      "With -o json or jsonl each event is one line of JSON.", NULL,
      BIT(OPT_FOLLOW) | BIT(OPT_AFTER) | BIT(OPT_PROGRESS), true, cmd_events},

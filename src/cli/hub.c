@@ -201,6 +201,13 @@ int
 hub_call(struct hub *h, const char *method, const char *path, const json_t *body,
          json_t **ret, struct err *err)
 {
+    return hub_call_for(h, CALL_TIMEOUT_MS, method, path, body, ret, err);
+}
+
+int
+hub_call_for(struct hub *h, unsigned timeout_ms, const char *method, const char *path,
+             const json_t *body, json_t **ret, struct err *err)
+{
     CLEANUP_FREE char *url = xasprintf("%s/api/v1%s", h->url, path);
     CLEANUP_FREE char *text = body ? json_line(body) : NULL;
     struct http_request q = {.method = method,
@@ -208,7 +215,7 @@ hub_call(struct hub *h, const char *method, const char *path, const json_t *body
                              .bearer = h->token,
                              .body = text,
                              .body_len = text ? strlen(text) : 0,
-                             .timeout_ms = CALL_TIMEOUT_MS,
+                             .timeout_ms = timeout_ms,
                              .cancel_fd = h->cancel_fd};
     struct http_response res = {0};
     json_t *j = NULL;

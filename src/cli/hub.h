@@ -42,6 +42,10 @@ int hub_check_exposed(const struct hub *h, struct err *err);
 int hub_call(struct hub *h, const char *method, const char *path, const json_t *body,
              json_t **ret, struct err *err);
 
+/* The same for what may take long. */
+int hub_call_for(struct hub *h, unsigned timeout_ms, const char *method, const char *path,
+                 const json_t *body, json_t **ret, struct err *err);
+
 /* Follows `next` to the end: *ret is one page object with all items under @items. */
 int hub_list(struct hub *h, const char *path, const char *items, json_t **ret,
              struct err *err);

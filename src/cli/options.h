@@ -38,6 +38,8 @@ enum cli_opt_id {
     OPT_CHAIN,
     OPT_REPO,
     OPT_RATE,
+    OPT_RETRIES,
+    OPT_RETRY_DELAY,
     OPT_WAIT,
     OPT_NO_WAIT,
     OPT_TIMEOUT,
@@ -45,6 +47,7 @@ enum cli_opt_id {
     OPT_STATUS,
     OPT_FOLLOW,
     OPT_YES,
+    OPT_MERGE,
     OPT_TO,
     OPT_TO_FOLDER,
     OPT_FORMAT,
@@ -61,6 +64,7 @@ enum cli_opt_id {
     OPT_LISTEN,
     OPT_TLS,
     OPT_PSK_FILE,
+    OPT_FIX,
     OPT_END,
 };
 

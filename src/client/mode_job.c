@@ -37,7 +37,8 @@ run(struct control *c, const char *line, size_t n, struct err *err)
 int
 mode_job(int signal_fd, int cookie_fd)
 {
-    const struct session s = {.prog = CLIENT_PROG, .leave = _exit, .run = run};
+    const struct session s = {
+        .prog = CLIENT_PROG, .leave = _exit, .resumable = true, .run = run};
 
     box_fd = cookie_fd;
     return session_main(&s, signal_fd);

@@ -2,16 +2,10 @@
  * once; a source that hangs costs its deadline and nobody else's. */
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/fs.h"
-#include "base/json.h"
-#include "base/log.h"
 #include "base/mem.h"
-#include "copy/control.h"
 #include "client/modes.h"
-#include "copy/result.h"
+#include "client/question.h"
 #include "model/nodeapi.h"
 #include "nbd/nbd_conn.h"
 
@@ -109,58 +103,24 @@ probe_all(struct probe *p)
 }
 
 static int
-print_answer(const struct probe_answer *a, struct err *err)
-{
-    CLEANUP_JSON json_t *j = probe_answer_encode(a);
-    CLEANUP_FREE char *line = json_line(j);
-    CLEANUP_FREE char *text = xasprintf("%s\n", line);
-
-    return fs_write_full(STDOUT_FILENO, text, strlen(text), err);
-}
-
-static int
-run(struct control *c, struct err *err)
+answer(const json_t *question, struct control *c, json_t **ret, struct err *err)
 {
     CLEANUP_PROBE_REQUEST struct probe_request q = {0};
     CLEANUP_PROBE_ANSWER struct probe_answer a = {0};
-    CLEANUP_JSON json_t *j = NULL;
     struct probe p = {.q = &q, .stop = c->stop};
-    char *line;
-    size_t n;
-    int r = control_first_line(c, &line, &n, err);
 
-    if (r == 0)
-        r = json_parse(line, n, &j, err);
-    if (r == 0)
-        r = probe_request_decode(j, &q, err);
-    c->in_fd = -1; /* whoever asks may close stdin and wait; a signal still ends it */
-    if (r == 0)
-        r = control_start(c, err);
-    if (r < 0)
-        return r;
+    if (probe_request_decode(question, &q, err) < 0)
+        return err->class;
     a.disks = xcalloc(q.n_disks, sizeof(*a.disks));
     a.n_disks = q.n_disks;
     p.results = a.disks;
     probe_all(&p);
-    control_stop(c);
-    return print_answer(&a, err);
+    *ret = probe_answer_encode(&a);
+    return 0;
 }
 
 int
 mode_probe(int signal_fd)
 {
-    struct err err = ERR_INIT;
-    CLEANUP_COPY_STOP struct copy_stop *stop = NULL;
-    struct control control = {
-        .in_fd = STDIN_FILENO, .leave = _exit, .signal_fd = signal_fd, .done_fd = -1};
-    int r = copy_stop_new(&stop, &err);
-
-    control.stop = stop;
-    line_reader_init(&control.lines, SPEC_LINE_MAX);
-    if (r == 0)
-        r = run(&control, &err);
-    if (r < 0)
-        log_error("probe: %s", err.msg);
-    line_reader_done(&control.lines);
-    return result_exit_status(r);
+    return question_run(signal_fd, "probe", answer);
 }

@@ -1,18 +1,13 @@
 /* client/mode_vsphere.c - one question to a vCenter: docs/design/protocol.md 2.1. */
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/fs.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/modes.h"
+#include "client/question.h"
 #include "client/vcenter.h"
 #include "client/vsphere_remove.h"
 #include "client/vsphere_vm.h"
-#include "copy/control.h"
-#include "copy/result.h"
 
 static void
 put_server(const struct vim_session *s, struct vsphere_answer *a)
@@ -34,6 +29,37 @@ list(struct vim_session *s, struct vsphere_answer *a, struct err *err)
     a->vms = xcalloc(items.n + 1, sizeof(*a->vms));
     for (; a->n_vms < items.n; a->n_vms++)
         vsphere_vm_of_item(&items.v[a->n_vms], &a->vms[a->n_vms]);
+    return 0;
+}
+
+static void
+put_marked(const struct vim_vm_snapshots *vm, struct vsphere_marked_vm *ret)
+{
+    *ret = (struct vsphere_marked_vm){
+        .ref = xstrdup(vm->item.ref.value),
+        .name = xstrdup(vm->item.name),
+        .instance_uuid = xstrdup(vm->item.instance_uuid),
+        .consolidation_needed = vm->consolidation_needed,
+        .snapshots = xcalloc(vm->n_snapshots + 1, sizeof(*ret->snapshots)),
+    };
+    for (; ret->n_snapshots < vm->n_snapshots; ret->n_snapshots++) {
+        const struct vim_snapshot_item *s = &vm->snapshots[ret->n_snapshots];
+
+        ret->snapshots[ret->n_snapshots] = (struct vsphere_marked_snapshot){
+            .name = xstrdup(s->name), .description = xstrdup(s->description)};
+    }
+}
+
+static int
+marked_snapshots(struct vim_session *s, struct vsphere_answer *a, struct err *err)
+{
+    CLEANUP_VIM_VM_SNAPSHOTS struct vim_vm_snapshots_list l = {0};
+
+    if (vim_list_snapshots(s, VSPHERE_SNAPSHOT_PREFIX, &l, err) < 0)
+        return err->class;
+    a->marked = xcalloc(l.n + 1, sizeof(*a->marked));
+    for (; a->n_marked < l.n; a->n_marked++)
+        put_marked(&l.v[a->n_marked], &a->marked[a->n_marked]);
     return 0;
 }
 
@@ -102,6 +128,8 @@ ask(const struct vsphere_question *q, int cancel_fd, bool *has_session,
         return list(vc.session, a, err);
     case VSPHERE_VM:
         return one_vm(vc.session, q, a, err);
+    case VSPHERE_SNAPSHOTS:
+        return marked_snapshots(vc.session, a, err);
     case VSPHERE_REMOVE_SNAPSHOT:
         return remove_snapshot(vc.session, q, a, err);
     case VSPHERE_TEST:
@@ -114,7 +142,7 @@ ask(const struct vsphere_question *q, int cancel_fd, bool *has_session,
 
 /* What went wrong is an answer too. */
 static void
-answer(const struct vsphere_question *q, int cancel_fd, struct vsphere_answer *ret)
+ask_and_tell(const struct vsphere_question *q, int cancel_fd, struct vsphere_answer *ret)
 {
     bool has_session = q->stale_session != NULL;
     struct err err = ERR_INIT;
@@ -132,57 +160,20 @@ answer(const struct vsphere_question *q, int cancel_fd, struct vsphere_answer *r
 }
 
 static int
-print_answer(const struct vsphere_answer *a, struct err *err)
-{
-    CLEANUP_JSON json_t *j = vsphere_answer_encode(a);
-    CLEANUP_FREE char *line = json_line(j);
-    CLEANUP_FREE char *text = xasprintf("%s\n", line);
-
-    if (strlen(text) > VSPHERE_ANSWER_MAX)
-        return err_set(err, ERR_LIMIT, "answer_too_long",
-                       "the answer has more than %u bytes", VSPHERE_ANSWER_MAX);
-    return fs_write_full(STDOUT_FILENO, text, strlen(text), err);
-}
-
-static int
-run(struct control *c, struct err *err)
+answer(const json_t *question, struct control *c, json_t **ret, struct err *err)
 {
     CLEANUP_VSPHERE_QUESTION struct vsphere_question q = {0};
     CLEANUP_VSPHERE_ANSWER struct vsphere_answer a = {0};
-    CLEANUP_JSON json_t *j = NULL;
-    char *line;
-    size_t n;
-    int r = control_first_line(c, &line, &n, err);
 
-    if (r == 0)
-        r = json_parse(line, n, &j, err);
-    if (r == 0)
-        r = vsphere_question_decode(j, &q, err);
-    c->in_fd = -1; /* whoever asks may close stdin and wait; a signal still ends it */
-    if (r == 0)
-        r = control_start(c, err);
-    if (r < 0)
-        return r;
-    answer(&q, copy_stop_fd(c->stop), &a);
-    control_stop(c);
-    return print_answer(&a, err);
+    if (vsphere_question_decode(question, &q, err) < 0)
+        return err->class;
+    ask_and_tell(&q, copy_stop_fd(c->stop), &a);
+    *ret = vsphere_answer_encode(&a);
+    return 0;
 }
 
 int
 mode_vsphere(int signal_fd)
 {
-    struct err err = ERR_INIT;
-    CLEANUP_COPY_STOP struct copy_stop *stop = NULL;
-    struct control control = {
-        .in_fd = STDIN_FILENO, .leave = _exit, .signal_fd = signal_fd, .done_fd = -1};
-    int r = copy_stop_new(&stop, &err);
-
-    control.stop = stop;
-    line_reader_init(&control.lines, SPEC_LINE_MAX);
-    if (r == 0)
-        r = run(&control, &err);
-    if (r < 0)
-        log_error("question: %s", err.msg);
-    line_reader_done(&control.lines);
-    return result_exit_status(r);
+    return question_run(signal_fd, "question", answer);
 }

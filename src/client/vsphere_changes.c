@@ -6,29 +6,29 @@
 #include "base/mem.h"
 #include "client/areas.h"
 #include "client/vsphere_changes.h"
+#include "copy/reservoir.h"
 #include "model/plan.h"
 
 /* Of all disks of a job together: 48 bytes each while the job lasts.  A disk with more
  * areas than its share is read more coarsely. */
 #define JOB_AREAS_MAX 1000000u
 #define DISK_AREAS_MIN 1000u
-/* The audit takes a few hundred of them at most. */
 /* What the snapshots of our jobs are known by (docs/design/protocol.md 3.1). */
 #define OUR_NAME "sendense-"
 #define OUR_MARK "sendense/1 "
+/* More than an audit takes; of more ends a sample, each with the same chance. */
 #define PAGE_ENDS_MAX 4096u
 
 struct listing {
     struct areas areas;
-    uint64_t *page_ends;
-    size_t n_page_ends;
+    struct reservoir page_ends;
 };
 
 static void
 listing_done(struct listing *l)
 {
     areas_done(&l->areas);
-    free(l->page_ends);
+    reservoir_done(&l->page_ends);
 }
 
 static int
@@ -46,8 +46,7 @@ on_page(void *arg, uint64_t end)
 {
     struct listing *l = arg;
 
-    if (l->n_page_ends < PAGE_ENDS_MAX)
-        l->page_ends[l->n_page_ends++] = end;
+    reservoir_offer(&l->page_ends, end, 1);
 }
 
 static size_t
@@ -64,7 +63,7 @@ static void
 keep(struct vsphere_job *job, struct listing *l, uint32_t key)
 {
     struct delta_area *v = xcalloc(l->areas.n + 1, sizeof(*v));
-    uint64_t *page_ends = take_ptr(&l->page_ends);
+    uint64_t *page_ends = take_ptr(&l->page_ends.blocks);
 
     for (size_t i = 0; i < l->areas.n; i++)
         v[i] = (struct delta_area){.off = l->areas.v[i].begin,
@@ -74,7 +73,7 @@ keep(struct vsphere_job *job, struct listing *l, uint32_t key)
         .areas = v,
         .n = l->areas.n,
         .page_ends = page_ends,
-        .n_page_ends = l->n_page_ends,
+        .n_page_ends = l->page_ends.n,
     };
 }
 
@@ -83,15 +82,15 @@ static int
 ask(struct vsphere_job *job, const struct job_spec_disk *d, const struct vim_disk *disk,
     bool *ret_fault, struct err *err)
 {
-    CLEANUP(listing_done) struct listing l = {.n_page_ends = 0};
+    CLEANUP(listing_done) struct listing l = {.areas = {0}};
     struct err why = ERR_INIT;
 
     areas_init(&l.areas, disk->capacity_bytes, share_of_areas(job));
-    l.page_ends = xcalloc(PAGE_ENDS_MAX, sizeof(*l.page_ends));
+    reservoir_init(&l.page_ends, PAGE_ENDS_MAX, job->spec->audit_seed ^ d->key);
     if (vim_changed_areas(job->vc.session, &job->vm.item.ref, &job->snapshot, disk,
                           d->change_id, on_area, on_page, &l, &why) == 0) {
-        log_info("disk %u: %zu changed areas in %zu answers", d->key, l.areas.n,
-                 l.n_page_ends);
+        log_info("disk %u: %zu changed areas in %llu answers", d->key, l.areas.n,
+                 (unsigned long long)l.page_ends.seen);
         keep(job, &l, d->key);
         *ret_fault = false;
         return 0;
@@ -152,6 +151,37 @@ datastore_before(const struct vim_vm *vm, uint32_t key)
     return NULL;
 }
 
+static bool
+has_snapshot(const struct vim_vm *vm, const char *ref)
+{
+    for (size_t i = 0; ref && i < vm->n_snapshots; i++)
+        if (strcmp(vm->snapshots[i].ref.value, ref) == 0)
+            return true;
+    return false;
+}
+
+static enum plan_history_is
+history(const struct vsphere_job *job, const struct job_spec_disk *d,
+        const struct vim_disk *disk)
+{
+    const struct plan_history h = {
+        .parent_file = d->parent_file,
+        .parent_on = d->parent_on,
+        .parent_on_stands = has_snapshot(&job->vm, d->parent_on),
+        .file = disk->file,
+        .below = disk->parents,
+        .n_below = disk->n_parents,
+    };
+    enum plan_history_is r = plan_history(&h);
+
+    if (d->read == READ_CHANGED && r != HISTORY_GOES_ON)
+        log_info("disk %u: the parent was read from '%s' on snapshot '%s'; now it is "
+                 "'%s' on %zu files",
+                 d->key, d->parent_file ? d->parent_file : "",
+                 d->parent_on ? d->parent_on : "", disk->file, disk->n_parents);
+    return r;
+}
+
 static int
 refine(struct vsphere_job *job, const struct plan_result *planned,
        const struct plan_snapshot *s, struct job_spec_disk *d, struct err *err)
@@ -177,6 +207,7 @@ settle(struct vsphere_job *job, struct job_spec_disk *d, struct err *err)
 {
     const struct vim_disk *disk = vsphere_disk(job, d->key);
     const struct plan_result planned = {.mode = d->read, .reason = d->reason};
+    const enum plan_history_is goes = history(job, d, disk);
     struct plan_snapshot s = {
         .size_bytes = disk->capacity_bytes,
         .source_uuid = disk->uuid,
@@ -184,7 +215,9 @@ settle(struct vsphere_job *job, struct job_spec_disk *d, struct err *err)
         .change_id = disk->change_id,
         .tracking_off = !job->vm.cbt_enabled,
         .left_behind = earlier_stands(job),
-        .reverted = went_back(&job->vm) || same_id(d->change_id, disk->change_id),
+        .reverted = went_back(&job->vm) || same_id(d->change_id, disk->change_id) ||
+                    goes == HISTORY_REVERTED,
+        .history_unknown = goes == HISTORY_UNKNOWN,
     };
 
     if (refine(job, &planned, &s, d, err) < 0)

@@ -13,6 +13,7 @@
 #include "client/vsphere_prepare.h"
 #include "client/vsphere_snapshot.h"
 #include "client/vsphere_still.h"
+#include "copy/result.h"
 #include "copy/session.h"
 #include "vim/source.h"
 
@@ -55,6 +56,15 @@ vsphere_disk(const struct vsphere_job *job, uint32_t key)
         if (d->disks[i].key == key)
             return &d->disks[i];
     return NULL;
+}
+
+const char *
+vsphere_stands_on(const struct vsphere_job *job)
+{
+    for (size_t i = 0; i < job->vm.n_snapshots; i++)
+        if (job->vm.snapshots[i].is_current)
+            return job->vm.snapshots[i].ref.value;
+    return "";
 }
 
 static int
@@ -146,6 +156,28 @@ work(struct vsphere_job *job, struct err *err)
     return vsphere_snapshot_still(job, STILL_PATIENCE_S, err);
 }
 
+/* Another attempt shall find the snapshot: one that can go on with it, and a hub that
+ * will say so.  Until then the lease holds it. */
+static bool
+leaves_snapshot(const struct vsphere_job *job)
+{
+    struct err why = ERR_INIT;
+    int r = copy_stop_get(job->control->stop, NULL, &why);
+
+    return job->spec->hub_url && job->snapshot_told && job->may_have_snapshot &&
+           result_is_retryable(r, why.code);
+}
+
+static void
+end_snapshot(struct vsphere_job *job)
+{
+    if (leaves_snapshot(job))
+        log_info("the snapshot '%s' stays for another attempt",
+                 job->spec->snapshot->name);
+    else
+        vsphere_snapshot_remove(job);
+}
+
 /* Nothing of it can be cancelled, and none of it changes what the job came to. */
 static void
 clean_up(struct vsphere_job *job)
@@ -155,7 +187,7 @@ clean_up(struct vsphere_job *job)
         minder_stop(job->minder);
     if (job->vc.session)
         vim_ignore_cancel(job->vc.session);
-    vsphere_snapshot_remove(job);
+    end_snapshot(job);
     vcenter_close(&job->vc);
     minder_free(job->minder);
     vim_vm_done(&job->vm);

@@ -22,6 +22,7 @@ struct vsphere_job {
     struct vim_vm vm;             /* before the snapshot */
     bool may_have_snapshot;       /* asked for, and not yet known to be gone */
     struct moref snapshot;        /* value "" = its making was not seen */
+    bool snapshot_told;           /* the hub can have another attempt go on with it */
     struct vim_snapshot content;  /* what is backed up: everything is read from here */
     struct copy_changes *changes; /* of the disks that are read as `changed` */
     size_t n_changes;
@@ -35,5 +36,7 @@ void vsphere_warn(struct vsphere_job *job, int64_t key, const char *code, const 
 void vsphere_phase(struct vsphere_job *job, enum job_phase phase);
 /* By key among the disks of the snapshot; NULL when it has none such. */
 const struct vim_disk *vsphere_disk(const struct vsphere_job *job, uint32_t key);
+/* Reference of the snapshot that the VM ran on before the job's own; "" = none. */
+const char *vsphere_stands_on(const struct vsphere_job *job);
 
 #endif

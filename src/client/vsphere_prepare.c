@@ -116,19 +116,29 @@ track_changes(struct vsphere_job *job, struct err *err)
     return 0;
 }
 
+/* So that the snapshot of this job can be made.  One that exists is left as it is: what
+ * is merged now would change the files that are being read. */
+static int
+make_ready(struct vsphere_job *job, const struct moref *ref, struct err *err)
+{
+    bool removed = false;
+
+    if (remove_leftovers(job, &removed, err) < 0 ||
+        (removed && read_vm(job, ref, err) < 0) || consolidate(job, err) < 0)
+        return err->class;
+    return track_changes(job, err);
+}
+
 int
 vsphere_prepare(struct vsphere_job *job, struct err *err)
 {
     const struct job_spec *spec = job->spec;
-    bool removed = false;
     struct moref ref;
 
     if (log_in(job, err) < 0 ||
         vim_find_vm(job->vc.session, spec->vm_ref, spec->vm_instance_uuid, &ref, err) <
             0 ||
-        read_vm(job, &ref, err) < 0 || check(&job->vm, err) < 0 ||
-        remove_leftovers(job, &removed, err) < 0 ||
-        (removed && read_vm(job, &ref, err) < 0) || consolidate(job, err) < 0)
+        read_vm(job, &ref, err) < 0 || check(&job->vm, err) < 0)
         return err->class;
-    return track_changes(job, err);
+    return spec->snapshot->existing_ref ? 0 : make_ready(job, &ref, err);
 }

@@ -10,7 +10,7 @@
 #define CONFIG_FORMAT "vsphere/1"
 
 void
-vsphere_report_snapshot(struct vsphere_job *job, bool quiesced)
+vsphere_report_snapshot(struct vsphere_job *job, bool quiesced, char *chain)
 {
     const struct vim_devices *devices = &job->content.devices;
     CLEANUP_FREE struct event_snapshot_disk *disks =
@@ -19,6 +19,8 @@ vsphere_report_snapshot(struct vsphere_job *job, bool quiesced)
         xcalloc(devices->n_disks + 1, sizeof(*others));
     struct event_snapshot s = {.ref = job->snapshot.value,
                                .name = job->spec->snapshot->name,
+                               .stands_on = (char *)vsphere_stands_on(job),
+                               .chain = chain,
                                .quiesced = quiesced,
                                .disks = disks,
                                .not_protected = others};

@@ -5,7 +5,7 @@
 #include "client/vsphere_job_priv.h"
 
 /* What the snapshot holds, and which disks no snapshot holds. */
-void vsphere_report_snapshot(struct vsphere_job *job, bool quiesced);
+void vsphere_report_snapshot(struct vsphere_job *job, bool quiesced, char *chain);
 /* The VM's configuration of that moment.  Blocking: reads its NVRAM. */
 void vsphere_report_config(struct vsphere_job *job);
 

@@ -3,6 +3,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "client/vsphere_chain.h"
 #include "client/vsphere_remove.h"
 #include "client/vsphere_report.h"
 #include "client/vsphere_snapshot.h"
@@ -117,16 +118,79 @@ compare(const struct vsphere_job *job, struct err *err)
     return 0;
 }
 
+static int
+snapshot_gone(const struct vsphere_job *job, const char *how, struct err *err)
+{
+    return err_set(err, ERR_UNAVAILABLE, "snapshot_gone",
+                   "the snapshot '%s' (%s) of the earlier attempt %s",
+                   job->spec->snapshot->name, job->spec->snapshot->existing_ref, how);
+}
+
+/* That of an earlier attempt: with exactly this reference and name, or it is gone. */
+static int
+find_existing(struct vsphere_job *job, bool *ret_quiesced, struct err *err)
+{
+    const struct job_snapshot *s = job->spec->snapshot;
+
+    for (size_t i = 0; i < job->vm.n_snapshots; i++) {
+        const struct vim_snapshot_item *have = &job->vm.snapshots[i];
+
+        if (strcmp(have->ref.value, s->existing_ref) != 0 ||
+            strcmp(have->name, s->name) != 0)
+            continue;
+        log_info("going on with the snapshot '%s' (%s)", s->name, s->existing_ref);
+        vsphere_phase(job, PHASE_SNAPSHOTTING); /* as ever: from here on there is one */
+        job->snapshot = have->ref;
+        job->may_have_snapshot = true;
+        *ret_quiesced = have->quiesced;
+        return 0;
+    }
+    return snapshot_gone(job, "is gone", err);
+}
+
+static int
+get_snapshot(struct vsphere_job *job, bool *ret_quiesced, struct err *err)
+{
+    if (!job->spec->snapshot->existing_ref)
+        return create_by_policy(job, ret_quiesced, err);
+    return find_existing(job, ret_quiesced, err);
+}
+
+static int
+read_snapshot(struct vsphere_job *job, struct err *err)
+{
+    int r = vim_snapshot_read(job->vc.session, &job->snapshot, &job->content, err);
+
+    if (r != ERR_NOT_FOUND || !job->spec->snapshot->existing_ref)
+        return r;
+    job->may_have_snapshot = false;
+    return snapshot_gone(job, "is gone", err);
+}
+
+/* While the earlier attempt read, or after it: what it copied is then of no single
+ * moment. */
+static int
+check_chain(const struct vsphere_job *job, const char *chain, struct err *err)
+{
+    const char *before = job->spec->snapshot->existing_chain;
+
+    return !before || strcmp(before, chain) == 0
+               ? 0
+               : snapshot_gone(job, "became another chain of files", err);
+}
+
 int
 vsphere_snapshot_make(struct vsphere_job *job, struct err *err)
 {
+    char chain[SPEC_CHAIN_MAX + 1];
     bool quiesced = false;
 
-    if (create_by_policy(job, &quiesced, err) < 0 ||
-        vim_snapshot_read(job->vc.session, &job->snapshot, &job->content, err) < 0 ||
-        compare(job, err) < 0)
+    if (get_snapshot(job, &quiesced, err) < 0 || read_snapshot(job, err) < 0 ||
+        compare(job, err) < 0 || vsphere_chain(job, chain, err) < 0 ||
+        check_chain(job, chain, err) < 0)
         return err->class;
-    vsphere_report_snapshot(job, quiesced);
+    vsphere_report_snapshot(job, quiesced, chain);
+    job->snapshot_told = true;
     vsphere_report_config(job);
     return 0;
 }

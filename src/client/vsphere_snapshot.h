@@ -4,8 +4,9 @@
 
 #include "client/vsphere_job_priv.h"
 
-/* Makes it as the policy for quiescing says, reads it, compares it with the plan and
- * tells of it.  ERR_IO "quiesce_failed", "snapshot_failed"; ERR_INVALID "vm_changed". */
+/* Makes it as the policy for quiescing says, or finds that of an earlier attempt, reads
+ * it, compares it with the plan and tells of it.  ERR_IO "quiesce_failed",
+ * "snapshot_failed"; ERR_INVALID "vm_changed"; ERR_UNAVAILABLE "snapshot_gone". */
 int vsphere_snapshot_make(struct vsphere_job *job, struct err *err);
 
 /* Removes it when there may be one, whatever the job came to; never fails: what cannot be

@@ -30,7 +30,7 @@ copy_ahead_new(const struct copy_ahead_opts *o, struct copy_ahead **ret, struct 
     struct copy_ahead *a = xcalloc(1, sizeof(*a));
 
     a->o = *o;
-    a->whole = (struct delta_run){0, o->blocks};
+    a->whole = (struct delta_run){o->start, o->blocks};
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->changed, NULL);
     for (size_t i = 0; i < ARRAY_LEN(a->page); i++) {
@@ -86,7 +86,7 @@ ahead_main(void *arg)
 {
     struct copy_ahead *a = arg;
     const struct delta_run *runs = a->o.runs ? a->o.runs : &a->whole;
-    size_t n = a->o.runs ? a->o.n_runs : 1;
+    size_t n = a->o.runs ? a->o.n_runs : a->whole.start < a->whole.end;
     struct delta_at at = {0};
     struct delta_run want;
     struct err err = ERR_INIT;

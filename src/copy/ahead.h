@@ -24,8 +24,8 @@ struct ahead_page {
 
 struct copy_ahead_opts {
     struct copy_parent *parent;   /* used by the thread alone while it runs */
-    uint64_t blocks;              /* of the disk */
-    const struct delta_run *runs; /* what will be read; NULL = all of the disk */
+    uint64_t start, blocks;       /* of the disk: what is asked about, [start, blocks) */
+    const struct delta_run *runs; /* what will be read; NULL = all of that */
     size_t n_runs;
     void (*wake)(void *arg); /* a page came, or the end, or a failure; no lock is held */
     void *arg;

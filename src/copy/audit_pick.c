@@ -7,6 +7,7 @@
 #include "copy/reservoir.h"
 
 #define BLOCK ((uint64_t)MANIFEST_BLOCK_SIZE)
+#define PAGE_END_SALT 0x70616765656e6473ull /* another stream of numbers */
 
 void
 samples_done(struct samples *s)
@@ -138,25 +139,20 @@ audit_pick_map(struct copy_disk *d, struct samples *ret, struct err *err)
 /* --- change tracking --- */
 
 static void
-offer_unchanged(struct copy_disk *d, struct reservoir *r, uint64_t block)
+offer_unchanged(const struct copy_disk *d, struct reservoir *r, uint64_t block)
 {
     if (block < manifest_blocks(d->spec->size_bytes) &&
         !delta_covers(d->changed, d->n_changed, block))
         reservoir_offer(r, block, 1);
 }
 
-/* The neighbours of areas, and both sides of where one answer of the server ended: a
- * client that loses the rest of an answer loses it there. */
+/* Both sides of where one answer of the server ended: a client that loses the rest of an
+ * answer loses it there. */
 static void
-offer_edges(struct copy_disk *d, struct reservoir *r)
+offer_page_ends(const struct copy_disk *d, struct reservoir *r)
 {
     const struct copy_changes *c = d->changes;
 
-    for (size_t i = 0; i < d->n_changed; i++) {
-        if (d->changed[i].start > 0)
-            offer_unchanged(d, r, d->changed[i].start - 1);
-        offer_unchanged(d, r, d->changed[i].end);
-    }
     for (size_t i = 0; i < c->n_page_ends; i++) {
         uint64_t block = c->page_ends[i] / BLOCK;
 
@@ -164,6 +160,27 @@ offer_edges(struct copy_disk *d, struct reservoir *r)
             offer_unchanged(d, r, block - 1);
         offer_unchanged(d, r, block);
     }
+}
+
+static void
+offer_neighbours(const struct copy_disk *d, struct reservoir *r)
+{
+    for (size_t i = 0; i < d->n_changed; i++) {
+        if (d->changed[i].start > 0)
+            offer_unchanged(d, r, d->changed[i].start - 1);
+        offer_unchanged(d, r, d->changed[i].end);
+    }
+}
+
+/* There may be a thousand areas to each page end, which would hide it. */
+void
+audit_pick_edges(const struct copy_disk *d, uint32_t n, uint64_t seed,
+                 struct reservoir *ret_ends, struct reservoir *ret_neighbours)
+{
+    reservoir_init(ret_ends, n / 2, seed ^ PAGE_END_SALT);
+    offer_page_ends(d, ret_ends);
+    reservoir_init(ret_neighbours, n - ret_ends->n, seed);
+    offer_neighbours(d, ret_neighbours);
 }
 
 static void
@@ -210,23 +227,24 @@ audit_pick_changes(struct copy_disk *d, struct samples *ret, struct err *err)
 {
     uint32_t samples = d->opts->spec->audit_samples;
     struct samples rest = {.n = 0};
-    struct reservoir edges, all;
+    struct reservoir ends, edges, all;
     uint64_t seed = seed_of(d);
     int r;
 
-    reservoir_init(&edges, samples / 4, seed);
+    audit_pick_edges(d, samples / 4, seed, &ends, &edges);
     reservoir_init(&all, samples / 4, ~seed);
-    offer_edges(d, &edges);
     offer_all(d, &all);
-    r = room(&rest, (size_t)edges.n + all.n, err);
+    r = room(&rest, (size_t)ends.n + edges.n + all.n, err);
     if (r == 0)
         r = room(ret, samples, err);
     if (r == 0) {
+        take(&rest, &ends);
         take(&rest, &edges);
         take(&rest, &all);
         sort(&rest);
         r = look_up(d, &rest, err);
     }
+    reservoir_done(&ends);
     reservoir_done(&edges);
     reservoir_done(&all);
     if (r == 0)

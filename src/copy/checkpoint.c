@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "copy/checkpoint.h"
+#include "copy/earlier.h"
 
 static int
 file_open(struct checkpoint *c, const struct manifest_header *h, struct err *err)
@@ -43,7 +44,10 @@ checkpoint_init(struct checkpoint *c, struct copy_disk *d, struct err *err)
         return err_set(err, ERR_INTERNAL, NULL, "the spec has malformed ids");
     r = manifest_check_new(&h, &c->check, err);
     if (r == 0 && d->opts->spec->hub_url)
-        r = copy_push_new(d->opts->spec, s->key, d->opts->stop, &c->push, err);
+        r = copy_push_new(d->opts->spec, s->key, s->resume.records, d->opts->stop,
+                          &c->push, err);
+    if (r == 0 && s->resume.block > 0)
+        r = copy_earlier_take(d->opts->spec, s, d->opts->stop, c->check, err);
     if (r == 0 && d->opts->manifest_dir)
         r = file_open(c, &h, err);
     return r;
@@ -59,8 +63,14 @@ checkpoint_done(struct checkpoint *c)
 }
 
 static int
-take(struct checkpoint *c, const uint8_t *records, size_t n, bool final, struct err *err)
+take(struct checkpoint *c, const uint8_t *records, size_t n, uint64_t block, bool final,
+     struct err *err)
 {
+    const struct push_part part = {.checkpoint = c->n + 1,
+                                   .records = records,
+                                   .n = n,
+                                   .block = block,
+                                   .final = final};
     struct push_answer answer = {0};
     /* This also proves that what we tell the hub is in order and inside of the disk. */
     int r = manifest_check_add_raw(c->check, records, n, err);
@@ -71,7 +81,7 @@ take(struct checkpoint *c, const uint8_t *records, size_t n, bool final, struct 
         r = manifest_check_root(c->check, c->root, err);
     if (r < 0 || !c->push)
         return r;
-    r = copy_push_send(c->push, c->n + 1, records, n, final, &answer, err);
+    r = copy_push_send(c->push, &part, &answer, err);
     if (r == 0 && final && memcmp(answer.root, c->root, sizeof(c->root)) != 0)
         r = err_set(err, ERR_CORRUPT, "manifest_root_mismatch",
                     "the manifest that the hub stored is not the one that was sent");
@@ -90,9 +100,10 @@ emit(struct checkpoint *c)
 }
 
 int
-checkpoint_add(struct checkpoint *c, const uint8_t *records, size_t n, struct err *err)
+checkpoint_add(struct checkpoint *c, const uint8_t *records, size_t n, uint64_t block,
+               struct err *err)
 {
-    int r = take(c, records, n, false, err);
+    int r = take(c, records, n, block, false, err);
 
     if (r < 0)
         return err_prefix(err, "checkpoint %llu", (unsigned long long)c->n + 1);
@@ -123,7 +134,7 @@ file_seal(struct checkpoint *c, struct err *err)
 int
 checkpoint_end(struct checkpoint *c, const uint8_t *records, size_t n, struct err *err)
 {
-    int r = take(c, records, n, true, err);
+    int r = take(c, records, n, manifest_blocks(c->disk->spec->size_bytes), true, err);
 
     if (r == 0 && c->fd >= 0)
         r = file_seal(c, err);

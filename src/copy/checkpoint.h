@@ -1,7 +1,7 @@
 /* copy/checkpoint.h - the manifest of one disk while it grows.            Layer 2.
  * Internal to src/copy; one thread.  A checkpoint = flush, then records to the hub (and
- * to a file, for a client run by hand).  Keeps the layer root on its own, to compare at
- * the end. */
+ * to a file, for a client run by hand).  Keeps the layer root on its own, over the
+ * records of earlier attempts too, to compare at the end. */
 #ifndef SENDENSE_COPY_CHECKPOINT_H
 #define SENDENSE_COPY_CHECKPOINT_H
 
@@ -22,8 +22,9 @@ struct checkpoint {
 int checkpoint_init(struct checkpoint *c, struct copy_disk *d, struct err *err);
 void checkpoint_done(struct checkpoint *c);
 
-/* @n complete records, already flushed on the target. */
-int checkpoint_add(struct checkpoint *c, const uint8_t *records, size_t n,
+/* @n complete records, already flushed on the target; all blocks below @block were dealt
+ * with. */
+int checkpoint_add(struct checkpoint *c, const uint8_t *records, size_t n, uint64_t block,
                    struct err *err);
 /* The last ones: final push, roots compared, file sealed.  c->root is valid then. */
 int checkpoint_end(struct checkpoint *c, const uint8_t *records, size_t n,

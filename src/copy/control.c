@@ -10,6 +10,15 @@
 #include "model/jobspec.h"
 #include "os/signals.h"
 
+/* Nobody wished it: the machine, or the parent, goes down. */
+static int
+interrupted(const struct control *c, const char *by, struct err *err)
+{
+    if (c->resumable)
+        return err_set(err, ERR_UNAVAILABLE, "interrupted", "interrupted: %s", by);
+    return err_set(err, ERR_CANCELLED, "cancelled", "cancelled: %s", by);
+}
+
 /* 1 = stdin has something, 0 = a signal came. */
 static int
 wait_input(const struct control *c, struct err *err)
@@ -31,7 +40,7 @@ control_first_line(struct control *c, char **ret, size_t *ret_n, struct err *err
     while (r == 0) {
         r = wait_input(c, err);
         if (r == 0)
-            return err_set(err, ERR_CANCELLED, "cancelled", "cancelled by a signal");
+            return interrupted(c, "a signal came", err);
         if (r > 0)
             r = line_reader_fill(&c->lines, c->in_fd, err);
         if (r == LINE_FILL_EOF)
@@ -67,7 +76,7 @@ read_wish(struct control *c, struct err *why)
     int r = line_reader_fill(&c->lines, c->in_fd, why);
 
     if (r == LINE_FILL_EOF)
-        err_set(why, ERR_CANCELLED, "cancelled", "cancelled: the parent closed stdin");
+        (void)interrupted(c, "the parent closed stdin", why);
     return r < 0 || r == LINE_FILL_EOF || take_line(c, why);
 }
 
@@ -91,7 +100,7 @@ watch(struct control *c)
         if (fds[3].revents) /* failed by itself, or the output is broken */
             return true;
         if (fds[1].revents)
-            err_set(&why, ERR_CANCELLED, "cancelled", "cancelled by a signal");
+            (void)interrupted(c, "a signal came", &why);
         wish = fds[1].revents || (fds[2].revents && read_wish(c, &why));
     }
     copy_stop_set(c->stop, -1, &why);

@@ -1,6 +1,7 @@
 /* copy/control.h - what may end a job from outside: the cancel line, end of file on
- * stdin, SIGTERM.  Layer 2.  One thread, from the first byte of stdin to the end of the
- * program. */
+ * stdin, SIGTERM.  The last two are a cancel too, but for a job that may be gone on with:
+ * there they are an interruption (ERR_UNAVAILABLE "interrupted").  Layer 2.  One thread,
+ * from the first byte of stdin to the end of the program. */
 #ifndef SENDENSE_COPY_CONTROL_H
 #define SENDENSE_COPY_CONTROL_H
 
@@ -15,6 +16,7 @@ struct control {
     int in_fd;     /* -1: stdin is not ours (a client run by hand) */
     int signal_fd; /* of signals_setup() */
     int done_fd;
+    bool resumable; /* another attempt may go on with this job */
     struct copy_stop *stop;
     struct output *output;     /* or NULL */
     void (*leave)(int status); /* ends the program, at once: _exit(2), named by main() */

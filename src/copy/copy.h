@@ -10,7 +10,7 @@
  * Every disk is connected and checked (sizes, description, writable, flush) before the
  * first byte moves.  Then limits.disks_parallel disks at a time: an audit of what will
  * not be read, the copy with hashes, checkpoints (flush, then records to the hub), the
- * final push.
+ * final push.  A disk with a resume checkpoint starts there, and is not audited again.
  *
  * Codes beside those of nbd_conn.h: size_mismatch, target_size_mismatch, target_mismatch,
  * target_read_only, target_no_flush, target_no_zero, read_mode (ERR_INVALID),
@@ -50,6 +50,7 @@ struct copy_opts {
     /* A source may try again for a while what fails: how long its connections may be
      * silent; 0 = io_s of the spec.  The target's keep that. */
     unsigned source_io_s;
+    unsigned checkpoint_ms;   /* between checkpoints; 0 = 5 s */
     const char *manifest_dir; /* or NULL; DIR/KEY.manifest is made for each disk */
 };
 

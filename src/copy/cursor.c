@@ -71,6 +71,12 @@ copy_cursor_free(struct copy_cursor *c)
 }
 
 void
+copy_cursor_start_at(struct copy_cursor *c, uint64_t block)
+{
+    c->mapped = block;
+}
+
+void
 copy_cursor_on_parent(struct copy_cursor *c, struct copy_ahead *ahead,
                       const struct delta_run *runs, size_t n_runs)
 {
@@ -120,7 +126,7 @@ refill_locked(struct copy_cursor *c, struct err *err)
 
     c->n_runs = c->next_run = 0;
     if (!c->map) {
-        add_run_locked(c, 0, c->blocks);
+        add_run_locked(c, c->mapped, c->blocks);
         c->mapped = c->blocks;
         return 0;
     }

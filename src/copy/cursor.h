@@ -39,8 +39,11 @@ int copy_cursor_new(uint64_t size, uint32_t piece_bytes, struct nbd_conn *map,
                     struct copy_cursor **ret, struct err *err);
 void copy_cursor_free(struct copy_cursor *c);
 
+/* Before the first piece: an earlier attempt dealt with all blocks below @block. */
+void copy_cursor_start_at(struct copy_cursor *c, uint64_t block);
+
 /* Before the first piece: the disk has a parent.  @runs, which @ahead must have been made
- * for, is what changed; NULL = compare.  Both are kept. */
+ * for, is what changed (nothing below the start); NULL = compare.  Both are kept. */
 void copy_cursor_on_parent(struct copy_cursor *c, struct copy_ahead *ahead,
                            const struct delta_run *runs, size_t n_runs);
 

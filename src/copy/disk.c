@@ -19,6 +19,15 @@ copy_disk_wake(struct copy_disk *d)
     (void)eventfd_write(d->wake_fd, 1);
 }
 
+/* What earlier attempts dealt with. */
+static uint64_t
+bytes_before(const struct copy_disk *d)
+{
+    uint64_t bytes = d->spec->resume.block * MANIFEST_BLOCK_SIZE;
+
+    return bytes < d->spec->size_bytes ? bytes : d->spec->size_bytes;
+}
+
 struct byte_counters
 copy_disk_bytes(const struct copy_disk *d)
 {
@@ -27,7 +36,8 @@ copy_disk_bytes(const struct copy_disk *d)
 
     return (struct byte_counters){
         .total = d->spec->size_bytes,
-        .done = atomic_load_explicit(&b->copied, memory_order_relaxed) + skipped,
+        .done = bytes_before(d) + atomic_load_explicit(&b->copied, memory_order_relaxed) +
+                skipped,
         .read = atomic_load_explicit(&b->read, memory_order_relaxed),
         .sent = atomic_load_explicit(&b->sent, memory_order_relaxed),
         .zero = atomic_load_explicit(&b->zero, memory_order_relaxed),
@@ -167,19 +177,22 @@ static int
 make_checkpoint(struct copy_disk *d, struct checkpoint *c, bool final, struct err *err)
 {
     const uint8_t *records;
-    uint64_t upto;
+    uint64_t upto, block;
     size_t n;
     int r;
 
     if (copy_records_take(d->records, &records, &n, &upto).wake_workers)
         copy_workers_wake(d);
-    if (n == 0 && !final)
+    block = manifest_blocks(upto);
+    /* Also without records: what was read for nothing is not to be read again. */
+    if (n == 0 && block <= d->told_block && !final)
         return 0;
     r = flush_target(d, err);
     if (r < 0)
         return r;
+    d->told_block = block;
     return final ? checkpoint_end(c, records, n, err)
-                 : checkpoint_add(c, records, n, err);
+                 : checkpoint_add(c, records, n, block, err);
 }
 
 static bool
@@ -195,8 +208,10 @@ all_complete(struct copy_disk *d)
 static int
 watch(struct copy_disk *d, struct checkpoint *c, struct err *err)
 {
+    const uint64_t every_ns =
+        d->opts->checkpoint_ms ? d->opts->checkpoint_ms * NS_PER_MS : CHECKPOINT_NS;
     uint64_t now = time_mono_ns();
-    uint64_t progress_at = now + PROGRESS_NS, checkpoint_at = now + CHECKPOINT_NS;
+    uint64_t progress_at = now + PROGRESS_NS, checkpoint_at = now + every_ns;
 
     while (!all_complete(d)) {
         int r = sleep_until(d, progress_at < checkpoint_at ? progress_at : checkpoint_at,
@@ -211,7 +226,7 @@ watch(struct copy_disk *d, struct checkpoint *c, struct err *err)
         }
         if (now >= checkpoint_at || copy_records_checkpoint_due(d->records)) {
             r = make_checkpoint(d, c, false, err);
-            checkpoint_at = time_mono_ns() + CHECKPOINT_NS;
+            checkpoint_at = time_mono_ns() + every_ns;
         }
         if (r < 0)
             return r;
@@ -225,10 +240,29 @@ wake_workers(void *arg)
     copy_workers_wake(arg);
 }
 
+/* What of @d->changed earlier attempts dealt with is changed no more. */
+static void
+clip_changed(struct copy_disk *d)
+{
+    uint64_t start = d->spec->resume.block;
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n_changed; i++) {
+        struct delta_run r = d->changed[i];
+
+        if (r.start < start)
+            r.start = start;
+        if (r.start < r.end)
+            d->changed[n++] = r;
+    }
+    d->n_changed = n;
+}
+
 static int
 make_cursor(struct copy_disk *d, struct err *err)
 {
     struct copy_ahead_opts o = {.parent = d->parent,
+                                .start = d->spec->resume.block,
                                 .blocks = manifest_blocks(d->spec->size_bytes),
                                 .wake = wake_workers,
                                 .arg = d};
@@ -237,8 +271,12 @@ make_cursor(struct copy_disk *d, struct err *err)
                             d->use_map && !changed ? d->source : NULL, d->records,
                             &d->bytes.skipped, &d->cursor, err);
 
-    if (r < 0 || d->mode == READ_ALL)
+    if (r < 0)
         return r;
+    copy_cursor_start_at(d->cursor, o.start);
+    if (d->mode == READ_ALL)
+        return 0;
+    clip_changed(d);
     o.runs = changed ? d->changed : NULL;
     o.n_runs = d->n_changed;
     r = copy_ahead_new(&o, &d->ahead, err);

@@ -24,8 +24,9 @@
 struct copy_job;
 struct copy_worker;
 
-struct copy_counters {           /* atomic, never fall; meaning: protocol.md section 4 */
-    atomic_uint_fast64_t copied; /* bytes of completed pieces; done = copied + skipped */
+struct copy_counters { /* atomic, never fall; meaning: protocol.md section 4 */
+    atomic_uint_fast64_t
+        copied; /* of completed pieces; done = before + copied + skipped */
     atomic_uint_fast64_t read, sent, zero, skipped, audit;
 };
 
@@ -52,6 +53,8 @@ struct copy_disk {
     struct copy_records *records;
     struct copy_worker *workers;
     unsigned n_workers;
+    /* the coordinator's own */
+    uint64_t told_block; /* of the last checkpoint of this attempt */
     /* atomic */
     struct copy_counters bytes;
     atomic_uint

@@ -75,12 +75,15 @@ audit_changes(struct copy_disk *d, struct err *err)
 int
 copy_mode_settle(struct copy_disk *d, struct err *err)
 {
-    bool audit = d->opts->spec->audit_samples > 0;
+    /* An earlier attempt came to its first record only after the audit. */
+    bool audit = d->opts->spec->audit_samples > 0 && d->spec->resume.block == 0;
     uint64_t bad = 0;
     int r = 0;
 
     d->mode = d->spec->read;
     d->reason = d->spec->reason;
+    if (d->reason == REASON_AUDIT_MISMATCH) /* in an earlier attempt */
+        d->use_map = false;
     tell(d);
     if (d->mode != READ_ALL)
         r = open_parent(d, err);

@@ -17,7 +17,7 @@
 struct batch {
     uint8_t *bytes;
     size_t alloc; /* records */
-    uint64_t first;
+    uint64_t first, block;
     size_t n;
 };
 
@@ -38,8 +38,8 @@ struct outcome {
 };
 
 int
-copy_push_new(const struct job_spec *spec, uint32_t key, struct copy_stop *stop,
-              struct copy_push **ret, struct err *err)
+copy_push_new(const struct job_spec *spec, uint32_t key, uint64_t first,
+              struct copy_stop *stop, struct copy_push **ret, struct err *err)
 {
     struct copy_push *p = xcalloc(1, sizeof(*p));
     int r = http_client_new(&p->http, err);
@@ -51,6 +51,7 @@ copy_push_new(const struct job_spec *spec, uint32_t key, struct copy_stop *stop,
     p->spec = spec;
     p->stop = stop;
     p->base = hub_disk_url(spec, key, "manifest");
+    p->next = first;
     *ret = p;
     return 0;
 }
@@ -103,14 +104,14 @@ read_refusal(const json_t *j, long status, struct outcome *ret, struct err *err)
 }
 
 static int
-put_once(struct copy_push *p, const char *url, const uint8_t *records, size_t n,
-         bool final, struct outcome *ret, struct err *err)
+put_once(struct copy_push *p, const char *url, const struct push_part *part,
+         struct outcome *ret, struct err *err)
 {
     struct http_request req = {.method = "PUT",
                                .url = url,
                                .bearer = p->spec->job_token,
-                               .body = n > 0 ? (const void *)records : "",
-                               .body_len = n * MANIFEST_RECORD_SIZE,
+                               .body = part->n > 0 ? (const void *)part->records : "",
+                               .body_len = part->n * MANIFEST_RECORD_SIZE,
                                .content_type = "application/octet-stream",
                                .connect_timeout_ms = p->spec->deadlines.connect_s * 1000,
                                .timeout_ms = PUT_TIMEOUT_MS,
@@ -126,7 +127,7 @@ put_once(struct copy_push *p, const char *url, const uint8_t *records, size_t n,
     if (resp.body)
         (void)json_parse(resp.body, resp.body_len, &j, &ignored);
     if (resp.status >= 200 && resp.status < 300)
-        r = read_answer(j, final, &ret->answer, err);
+        r = read_answer(j, part->final, &ret->answer, err);
     else
         r = read_refusal(j, resp.status, ret, err);
     http_response_done(&resp);
@@ -134,13 +135,13 @@ put_once(struct copy_push *p, const char *url, const uint8_t *records, size_t n,
 }
 
 static int
-put_retrying(struct copy_push *p, uint64_t checkpoint, uint64_t first,
-             const uint8_t *records, size_t n, bool final, struct outcome *ret,
-             struct err *err)
+put_retrying(struct copy_push *p, uint64_t first, const struct push_part *part,
+             struct outcome *ret, struct err *err)
 {
-    CLEANUP_FREE char *url = xasprintf(
-        "%s?checkpoint=%llu&record=%llu%s", p->base, (unsigned long long)checkpoint,
-        (unsigned long long)first, final ? "&final=1" : "");
+    CLEANUP_FREE char *url =
+        xasprintf("%s?checkpoint=%llu&record=%llu&block=%llu%s", p->base,
+                  (unsigned long long)part->checkpoint, (unsigned long long)first,
+                  (unsigned long long)part->block, part->final ? "&final=1" : "");
     unsigned pause_ms = PAUSE_FIRST_MS;
 
     for (unsigned try = 1;; try++) {
@@ -148,11 +149,14 @@ put_retrying(struct copy_push *p, uint64_t checkpoint, uint64_t first,
 
         err_clear(err);
         *ret = (struct outcome){0};
-        r = put_once(p, url, records, n, final, ret, err);
+        r = put_once(p, url, part, ret, err);
         if (r >= 0 || ret->gap || !err_is_transient(r))
             return r;
-        if (try == TRIES_MAX)
+        if (try == TRIES_MAX) {
+            if (strcmp(err->code, err_class_word(r)) == 0)
+                err_recode(err, "hub_unavailable");
             return err_prefix(err, "push to the hub, %d tries", TRIES_MAX);
+        }
         r = copy_stop_pause(p->stop, pause_ms, err);
         if (r < 0)
             return r;
@@ -174,7 +178,8 @@ check_count(const struct outcome *o, uint64_t want, struct err *err)
 static int
 close_gap(struct copy_push *p, uint64_t checkpoint, uint64_t expected, struct err *err)
 {
-    struct batch *b = &p->before;
+    const struct batch *b = &p->before;
+    struct push_part again = {.checkpoint = checkpoint, .block = b->block};
     struct outcome o;
     size_t skip;
     int r;
@@ -185,58 +190,89 @@ close_gap(struct copy_push *p, uint64_t checkpoint, uint64_t expected, struct er
                        (unsigned long long)expected, (unsigned long long)p->next);
     err_clear(err);
     skip = (size_t)(expected - b->first);
-    r = put_retrying(p, checkpoint, expected, b->bytes + skip * MANIFEST_RECORD_SIZE,
-                     b->n - skip, false, &o, err);
+    again.records = b->bytes + skip * MANIFEST_RECORD_SIZE;
+    again.n = b->n - skip;
+    r = put_retrying(p, expected, &again, &o, err);
     return r < 0 ? r : check_count(&o, p->next, err);
 }
 
 static int
-remember(struct copy_push *p, const uint8_t *records, size_t n, struct err *err)
+remember(struct copy_push *p, const struct push_part *part, struct err *err)
 {
     struct batch *b = &p->before;
 
-    if (n == 0)
+    if (part->n == 0)
         return 0;
-    if (n > b->alloc) {
-        uint8_t *more = realloc(b->bytes, n * MANIFEST_RECORD_SIZE);
+    if (part->n > b->alloc) {
+        uint8_t *more = realloc(b->bytes, part->n * MANIFEST_RECORD_SIZE);
 
         if (!more)
-            return err_set(err, ERR_LIMIT, NULL, "no memory for %zu records", n);
+            return err_set(err, ERR_LIMIT, NULL, "no memory for %zu records", part->n);
         b->bytes = more;
-        b->alloc = n;
+        b->alloc = part->n;
     }
-    memcpy(b->bytes, records, n * MANIFEST_RECORD_SIZE);
+    memcpy(b->bytes, part->records, part->n * MANIFEST_RECORD_SIZE);
     b->first = p->next;
-    b->n = n;
+    b->block = part->block;
+    b->n = part->n;
+    return 0;
+}
+
+static int
+send_one(struct copy_push *p, const struct push_part *part, struct outcome *ret,
+         struct err *err)
+{
+    int r = put_retrying(p, p->next, part, ret, err);
+
+    if (r < 0 && ret->gap) {
+        r = close_gap(p, part->checkpoint, ret->expected, err);
+        if (r == 0)
+            r = put_retrying(p, p->next, part, ret, err);
+    }
+    if (r == 0)
+        r = check_count(ret, p->next + part->n, err);
+    if (r == 0)
+        r = remember(p, part, err);
+    if (r == 0)
+        p->next += part->n;
+    return r;
+}
+
+/* What is left of @all after its first records, too many for one request, in *ret. */
+static int
+cut(const struct push_part *all, size_t from, struct push_part *ret, struct err *err)
+{
+    struct manifest_record last;
+
+    *ret = *all;
+    ret->records += from * MANIFEST_RECORD_SIZE;
+    ret->n -= from;
+    if (ret->n <= PUT_RECORDS_MAX)
+        return 0;
+    ret->n = PUT_RECORDS_MAX;
+    ret->final = false;
+    /* Only the last one goes as far as the whole. */
+    if (manifest_record_decode(ret->records + (ret->n - 1) * MANIFEST_RECORD_SIZE, &last,
+                               err) < 0)
+        return err->class;
+    ret->block = last.block + last.count;
     return 0;
 }
 
 int
-copy_push_send(struct copy_push *p, uint64_t checkpoint, const uint8_t *records, size_t n,
-               bool final, struct push_answer *ret, struct err *err)
+copy_push_send(struct copy_push *p, const struct push_part *part, struct push_answer *ret,
+               struct err *err)
 {
     struct outcome o = {0};
+    size_t sent = 0;
 
     do {
-        size_t part = n < PUT_RECORDS_MAX ? n : PUT_RECORDS_MAX;
-        bool last = final && part == n;
-        int r = put_retrying(p, checkpoint, p->next, records, part, last, &o, err);
+        struct push_part now;
 
-        if (r < 0 && o.gap) {
-            r = close_gap(p, checkpoint, o.expected, err);
-            if (r == 0)
-                r = put_retrying(p, checkpoint, p->next, records, part, last, &o, err);
-        }
-        if (r == 0)
-            r = check_count(&o, p->next + part, err);
-        if (r == 0)
-            r = remember(p, records, part, err);
-        if (r < 0)
-            return r;
-        p->next += part;
-        records += part * MANIFEST_RECORD_SIZE;
-        n -= part;
-    } while (n > 0);
+        if (cut(part, sent, &now, err) < 0 || send_one(p, &now, &o, err) < 0)
+            return err->class;
+        sent += now.n;
+    } while (sent < part->n);
     *ret = o.answer;
     return 0;
 }

@@ -20,15 +20,24 @@ struct push_answer {
     uint8_t root[MANIFEST_HASH_SIZE];
 };
 
-/* Keeps @spec and @stop.  spec->hub_url is not NULL. */
-int copy_push_new(const struct job_spec *spec, uint32_t key, struct copy_stop *stop,
-                  struct copy_push **ret, struct err *err);
+/* Keeps @spec and @stop.  spec->hub_url is not NULL.  @first: how many records the hub
+ * has from earlier attempts. */
+int copy_push_new(const struct job_spec *spec, uint32_t key, uint64_t first,
+                  struct copy_stop *stop, struct copy_push **ret, struct err *err);
 void copy_push_free(struct copy_push *p);
 
-/* Sends the @n next records (0 only with @final) as checkpoint @checkpoint.  When the hub
- * has lost the batch before (409 manifest_gap), that is sent again first; an older gap
- * fails. */
-int copy_push_send(struct copy_push *p, uint64_t checkpoint, const uint8_t *records,
-                   size_t n, bool final, struct push_answer *ret, struct err *err);
+struct push_part {
+    uint64_t checkpoint; /* its number */
+    const uint8_t *records;
+    size_t n; /* the next ones; may be 0 */
+    uint64_t
+        block; /* all blocks below were dealt with, at least up to the records' end */
+    bool final;
+};
+
+/* Sends one part.  When the hub has lost the one before (409 manifest_gap), that is sent
+ * again first; an older gap fails. */
+int copy_push_send(struct copy_push *p, const struct push_part *part,
+                   struct push_answer *ret, struct err *err);
 
 #endif

@@ -2,7 +2,13 @@
 #ifndef SENDENSE_COPY_RESULT_H
 #define SENDENSE_COPY_RESULT_H
 
+#include <stdbool.h>
+
 #include "copy/output.h"
+
+/* May another attempt do what this one could not?  The one place that decides it: class
+ * and the exceptions by code (docs/design/protocol.md 5.3). */
+bool result_is_retryable(int class, const char *code);
 
 /* @class 0 = ok; @disk < 0 = none.  Only the first result is written. */
 void result_emit(struct output *o, int class, int64_t disk, const struct err *err);

@@ -111,6 +111,7 @@ session_main(const struct session *s, int signal_fd)
     control = (struct control){.in_fd = STDIN_FILENO,
                                .signal_fd = signal_fd,
                                .done_fd = -1,
+                               .resumable = s->resumable,
                                .stop = stop,
                                .output = &output,
                                .leave = s->leave};

@@ -4,6 +4,7 @@
 #ifndef SENDENSE_COPY_SESSION_H
 #define SENDENSE_COPY_SESSION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -14,6 +15,7 @@
 struct session {
     const char *prog;          /* literal: what hello says */
     void (*leave)(int status); /* _exit(2): see control.h */
+    bool resumable;            /* see control.h */
     /* Decodes @line and does the work: copy_stop_* ends it.  Calls session_watch() once
      * the spec is decoded and session_unwatch() before it returns.  < 0: @err is the
      * result. */

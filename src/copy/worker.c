@@ -379,17 +379,35 @@ worker_main(void *arg)
     return NULL;
 }
 
+/* No more than there are pieces: an idle worker costs two connections, a slot its
+ * memory. */
+static unsigned
+no_more_than_pieces(const struct copy_disk *d, unsigned limit)
+{
+    uint64_t pieces = 0, piece_blocks = d->piece_bytes / BLOCK;
+
+    if (d->mode != READ_CHANGED)
+        return limit;
+    for (size_t i = 0; i < d->n_changed && pieces < limit; i++)
+        pieces += (d->changed[i].end - 1) / piece_blocks -
+                  d->changed[i].start / piece_blocks + 1;
+    if (pieces == 0)
+        return 1; /* who finds out that there is nothing */
+    return pieces < limit ? (unsigned)pieces : limit;
+}
+
 int
 copy_workers_start(struct copy_disk *d, struct err *err)
 {
     const struct job_spec *spec = d->opts->spec;
-    struct nbd_slots_opts o = {.count = spec->limits.requests,
+    unsigned n = no_more_than_pieces(d, spec->limits.connections);
+    struct nbd_slots_opts o = {.count = no_more_than_pieces(d, spec->limits.requests),
                                .slot_bytes = d->piece_bytes,
                                .io_s = copy_io_s(d->opts, false),
                                .cancel_fd = copy_stop_fd(d->opts->stop)};
 
-    d->workers = xcalloc(spec->limits.connections, sizeof(*d->workers));
-    for (unsigned i = 0; i < spec->limits.connections; i++) {
+    d->workers = xcalloc(n, sizeof(*d->workers));
+    for (unsigned i = 0; i < n; i++) {
         struct copy_worker *w = &d->workers[i];
         int r = nbd_slots_new(&o, &w->slots, err);
 

@@ -146,7 +146,7 @@ launch(struct appliance *a, const json_t *spec, bool accelerated, struct err *er
                    "the appliance does not start; it needs the packages guestfsd, "
                    "qemu-system-x86, a kernel image such as linux-image-cloud-amd64 that "
                    "this user can read, or a fixed appliance (sendense-hub run "
-                   "--appliance); docs/TROUBLESHOOTING.md has a way without: %.200s",
+                   "--appliance); sendense-quick-files shows files without one: %.200s",
                    guestfs_last_error(a->g));
 }
 

@@ -106,7 +106,9 @@ rebuild(const struct hub_options *o, struct data_dir *d, struct import_report *r
     r = env_open(&env, d, true, err);
     if (r < 0)
         return r;
-    r = fill(&env, o, d, repository, token, rep, err);
+    r = env_set_worker(&env, o, err);
+    if (r >= 0)
+        r = fill(&env, o, d, repository, token, rep, err);
     env_close(&env);
     return r;
 }

@@ -1,11 +1,9 @@
 /* hub/run.c - `sendense-hub run`: the daemon. */
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -22,13 +20,13 @@
 #include "job/repo_set.h"
 #include "model/naming.h"
 #include "os/http_server.h"
+#include "os/child.h"
+#include "os/proc_owned.h"
 #include "os/signals.h"
 #include "store/ports.h"
 
 /* What a running job may take to end and clean up when the hub is told to stop. */
 #define STOP_TIMEOUT_S 30
-/* sizeof sun_path, with its NUL */
-#define SOCKET_PATH_MAX 108
 
 static int
 set_ports(struct job_env *env, const char *range, struct err *err)
@@ -46,59 +44,13 @@ set_ports(struct job_env *env, const char *range, struct err *err)
     return port_pool_new((uint16_t)first, (uint16_t)last, &env->ports, err);
 }
 
-/* What is of the same build lies beside this program; else PATH decides. */
-static char *
-find_program(const char *given, const char *name)
-{
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    char *slash;
-
-    if (given)
-        return xstrdup(given);
-    if (n > 0) {
-        self[n] = '\0';
-        slash = strrchr(self, '/');
-        if (slash) {
-            CLEANUP_FREE char *beside =
-                xasprintf("%.*s/%s", (int)(slash - self), self, name);
-
-            if (access(beside, X_OK) == 0)
-                return take_ptr(&beside);
-        }
-    }
-    return xstrdup(name);
-}
-
-static int
-set_run_dir(struct job_env *env, const char *given, struct err *err)
-{
-    struct stat st;
-
-    if (given) {
-        free(env->run_dir);
-        env->run_dir = xstrdup(given);
-    }
-    if (strlen(env->run_dir) + 1 + NAMING_EXPORT_SIZE > SOCKET_PATH_MAX)
-        return err_set(
-            err, ERR_INVALID, "run_dir_too_long",
-            "'%s' is too long for the sockets in it (%u bytes at most): use --run-dir",
-            env->run_dir, SOCKET_PATH_MAX - 1 - NAMING_EXPORT_SIZE);
-    if (fs_mkdirs(env->run_dir, 0700, err) < 0)
-        return err->class;
-    if (stat(env->run_dir, &st) < 0)
-        return err_errno(err, errno, NULL, "look at '%s'", env->run_dir);
-    if (st.st_mode & 077)
-        return err_set(err, ERR_AUTH, "run_dir_open",
-                       "'%s' may be entered by others: chmod 700 it", env->run_dir);
-    return 0;
-}
-
 static int
 set_up(struct job_env *env, const struct hub_options *o, struct err *err)
 {
-    env->worker_path = find_program(o->worker, "sendense-worker");
-    env->files_path = find_program(o->files, "sendense-files");
+    CLEANUP_FREE char *mark = proc_mark_hub(env->hub_uuid);
+
+    child_set_owner(mark);
+    env->files_path = env_find_program(o->files, "sendense-files");
     env->appliance = xstrdup(o->appliance);
     env->files_max = (unsigned)o->file_sessions;
     env->files_memory_mib = (unsigned)o->appliance_mib;
@@ -109,7 +61,7 @@ set_up(struct job_env *env, const struct hub_options *o, struct err *err)
     env->lease_s = (uint32_t)o->lease_s;
     env->remote_exports = o->allow_remote_exports;
     env->export_ttl_max_s = o->export_ttl_max_s;
-    if (set_ports(env, o->nbd_ports, err) < 0 || set_run_dir(env, o->run_dir, err) < 0)
+    if (set_ports(env, o->nbd_ports, err) < 0 || env_set_worker(env, o, err) < 0)
         return err->class;
     return repo_set_open_all(env, err);
 }

@@ -123,7 +123,8 @@ backup_verify(struct backup_job *b, struct err *err)
                                         .size_bytes = d->row->size_bytes,
                                         .locator = d->row->locator,
                                         .layer_id = d->row->layer_id,
-                                        .below = &d->below};
+                                        .below = &d->below,
+                                        .is_new = true};
         memcpy(disks[i].layer_root, d->layer_root, sizeof d->layer_root);
         r = cat_backup_disk_set_state(b->env->catalog, ref(b, d), "verifying", NULL, err);
         if (r < 0)
@@ -159,6 +160,8 @@ fill_point_disk(const struct bdisk *d, struct point_disk *p)
         .change_id = d->change_id ? xstrdup(d->change_id) : NULL,
         .source_uuid = d->row->source_uuid ? xstrdup(d->row->source_uuid) : NULL,
         .datastore = d->row->datastore ? xstrdup(d->row->datastore) : NULL,
+        .frozen_file = d->frozen_file ? xstrdup(d->frozen_file) : NULL,
+        .frozen_on = d->frozen_on ? xstrdup(d->frozen_on) : NULL,
         .has_audit = d->has_audit,
         .audit_sampled = d->audit_sampled,
         .audit_bad = d->audit_bad,

@@ -6,50 +6,34 @@
 
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/mem.h"
-#include "base/timeutil.h"
-#include "catalog/cat_backup_update.h"
+#include "catalog/catalog.h"
+#include "job/condemn.h"
 #include "model/naming.h"
-#include "store/manifest_file.h"
 
-static bool
-is_damaged(const struct chain_layer *l, struct err *why)
-{
-    uint8_t root[MANIFEST_ROOT_SIZE];
-
-    if (manifest_file_check(l->manifest, root, why) < 0)
-        return why->class == ERR_CORRUPT || why->class == ERR_NOT_FOUND;
-    if (memcmp(root, l->layer_root, sizeof root) == 0)
-        return false;
-    err_set(why, ERR_CORRUPT, "manifest_corrupt",
-            "its manifest is not the one that its restore point names");
-    return true;
-}
-
-/* The backup that made the layer is `failed` from now on. */
+/* The backup that made the layer is `failed` from now on, and all that stand on it. */
 static int
 condemn(struct backup_job *b, const struct chain_layer *l, const struct err *why,
         struct err *err)
 {
-    const struct cat_verification v = {.verification = "failed",
-                                       .verified_us = time_utc_us()};
+    char backup_id[NAMING_BACKUP_ID_SIZE];
     CLEANUP_FREE char *text = NULL;
-    struct cat_backup row = {0};
-    struct naming_locator at;
+    CLEANUP_TX struct catalog_tx tx = {0};
 
-    if (naming_locator_parse(l->locator, &at) < 0)
-        return 0;
-    if (cat_backup_by_seq(b->env->catalog, b->row.vm_id, b->row.repository_id, at.seq,
-                          &row, err) < 0)
+    if (catalog_tx_begin(b->env->catalog, &tx, err) < 0 ||
+        condemn_layer(b->env, l->layer_id, NULL, backup_id, err) < 0 ||
+        catalog_tx_commit(&tx, err) < 0)
         return err->class;
+    FAILPOINT(PARENT_CONDEMNED);
+    if (!backup_id[0])
+        return 0;
     text =
         xasprintf("layer '%s' of backup '%s', on which this one stood, is damaged: %s; "
                   "the next backup of the disk is a full",
-                  l->locator, row.backup_id, why->msg);
-    if (cat_backup_set_verification(b->env->catalog, row.job_id, &v, err) >= 0)
-        backup_warn(b, "parent_damaged", text);
-    cat_backup_done(&row);
-    return err->class;
+                  l->locator, backup_id, why->msg);
+    backup_warn(b, "parent_damaged", text);
+    return 0;
 }
 
 void
@@ -61,7 +45,7 @@ backup_condemn_parents(struct backup_job *b)
         for (size_t k = 0; k < below->n; k++) {
             struct err why = ERR_INIT, err = ERR_INIT;
 
-            if (is_damaged(&below->v[k], &why) &&
+            if (condemn_is_damaged(&below->v[k], &why) &&
                 condemn(b, &below->v[k], &why, &err) < 0)
                 joblog_line(b->log, LOG_LEVEL_WARN,
                             "what is damaged could not be noted: %s, ignoring", err.msg);

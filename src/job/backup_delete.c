@@ -26,7 +26,8 @@ check(struct job_env *env, const struct cat_backup *row, struct err *err)
         return err->class;
     if (child)
         return err_set(err, ERR_EXISTS, "backup_has_children",
-                       "backup '%s' stands on layers of '%s': delete that one first",
+                       "backup '%s' stands on layers of '%s': delete that one first, or "
+                       "merge both (`sendense backup rm --merge`, ?merge=true)",
                        child, row->backup_id);
     return 0;
 }

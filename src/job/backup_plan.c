@@ -54,7 +54,10 @@ check_chain(const struct plan_question *q, const struct cat_backup_disk *tip,
 {
     CLEANUP_PARENT_MANIFEST struct parent_manifest *manifests = NULL;
     CLEANUP_CHAIN struct chain c = {.n = 0};
+    struct naming_locator l;
 
+    if (naming_locator_parse(tip->locator, &l) < 0)
+        return damaged(err, tip->locator, "the catalog's name of it is none of a layer");
     if (chain_load(q->repo, tip->locator, &c, err) < 0)
         return err->class;
     *ret_length = (uint32_t)c.n;
@@ -78,45 +81,39 @@ says(const struct cat_vm *vm, const char *word)
            json_is_true(json_object_get(platform, word));
 }
 
-/* Another disk where the last backup had one: that is worth more to a reader than that
- * the new one has no parent. */
+/* *ret is zeroed when there is none yet. */
 static int
-was_replaced(const struct plan_question *q, const struct cat_vm_disk *d, bool *ret,
-             struct err *err)
+last_backup(const struct plan_question *q, struct cat_backup *ret, struct err *err)
 {
-    struct cat_backup last = {0};
-
-    *ret = false;
-    if (cat_backup_last_completed(q->env->catalog, q->vm->id, q->repository_id, &last,
+    *ret = (struct cat_backup){.job_id = NULL};
+    if (cat_backup_last_completed(q->env->catalog, q->vm->id, q->repository_id, ret,
                                   err) < 0) {
         if (err->class != ERR_NOT_FOUND)
             return err->class;
         err_clear(err);
-        return 0;
     }
-    for (size_t i = 0; i < last.n_disks; i++)
-        *ret = *ret || (last.disks[i].device_key == d->device_key &&
-                        strcmp(last.disks[i].disk_uuid, d->disk_uuid) != 0);
-    cat_backup_done(&last);
     return 0;
 }
 
-static int
-no_parent(const struct plan_question *q, const struct cat_vm_disk *d,
-          struct disk_plan *ret, struct err *err)
+/* Another disk where the last backup had one: that is worth more to a reader than that
+ * the new one has no parent. */
+static void
+no_parent(const struct cat_backup *last, const struct cat_vm_disk *d,
+          struct disk_plan *ret)
 {
-    bool replaced;
+    bool replaced = false;
 
-    if (was_replaced(q, d, &replaced, err) < 0)
-        return err->class;
+    for (size_t i = 0; i < last->n_disks; i++)
+        replaced = replaced || (last->disks[i].device_key == d->device_key &&
+                                strcmp(last->disks[i].disk_uuid, d->disk_uuid) != 0);
     ret->how = (struct plan_result){.mode = READ_ALL,
                                     .reason = replaced ? REASON_DISK_UUID_DIFFERS
                                                        : REASON_NO_PARENT};
-    return 0;
 }
 
-/* The pin keeps a deletion away from here on.  One that began before is no error: what it
- * removes is no parent. */
+/* The pin keeps a deletion away from here on.  One that has begun may leave the tip half
+ * there, and what is below it is no tip yet: neither can be stood on, and a full for want
+ * of some seconds is not what anybody wants. */
 static int
 pin(const struct plan_question *q, const struct cat_backup_disk *tip,
     struct disk_plan *ret, struct err *err)
@@ -132,11 +129,39 @@ pin(const struct plan_question *q, const struct cat_backup_disk *tip,
     return r < 0 ? err->class : 0;
 }
 
+/* The tip, pinned.  One that was deleted while we looked at it is none: the next is. */
+static int
+find_tip(const struct plan_question *q, const char *disk_uuid,
+         struct cat_backup_disk *ret, struct disk_plan *p, struct err *err)
+{
+    for (;;) {
+        struct cat_backup_disk again = {0};
+        int r =
+            cat_backup_disk_tip(q->env->catalog, disk_uuid, q->repository_id, ret, err);
+
+        if (r < 0)
+            return r;
+        r = pin(q, ret, p, err);
+        if (r >= 0)
+            r = cat_backup_disk_by_layer(q->env->catalog, ret->layer_id, &again, err);
+        cat_backup_disk_done(&again);
+        if (r >= 0)
+            return 0;
+        cat_backup_disk_done(ret);
+        disk_plan_done(p);
+        if (err->class != ERR_NOT_FOUND)
+            return err->class;
+        err_clear(err);
+    }
+}
+
 static int
 plan_on(const struct plan_question *q, const struct cat_vm_disk *d,
-        const struct cat_backup_disk *tip, struct disk_plan *ret, struct err *err)
+        const struct cat_backup_disk *tip, bool apart, struct disk_plan *ret,
+        struct err *err)
 {
     struct plan_parent parent = {.exists = true,
+                                 .apart = apart,
                                  .size_bytes = tip->size_bytes,
                                  .source_uuid = tip->source_uuid,
                                  .datastore = tip->datastore,
@@ -147,10 +172,8 @@ plan_on(const struct plan_question *q, const struct cat_vm_disk *d,
                                  .source_uuid = d->source_uuid,
                                  .datastore = d->datastore};
 
-    if (pin(q, tip, ret, err) < 0 ||
-        check_chain(q, tip, d->disk_uuid, &parent.chain_length, err) < 0) {
-        if (err->class != ERR_CORRUPT && err->class != ERR_NOT_FOUND &&
-            err->class != ERR_INVALID && strcmp(err->code, "backup_in_use") != 0)
+    if (check_chain(q, tip, d->disk_uuid, &parent.chain_length, err) < 0) {
+        if (err->class != ERR_CORRUPT && err->class != ERR_NOT_FOUND)
             return err->class;
         parent.damaged = true;
         ret->damage = *err;
@@ -169,15 +192,19 @@ backup_plan_disk(const struct plan_question *q, const struct cat_vm_disk *d,
 {
     struct cat_backup_disk tip = {0};
     struct disk_plan p = {.pinned = NULL};
-    int r =
-        cat_backup_disk_tip(q->env->catalog, d->disk_uuid, q->repository_id, &tip, err);
+    struct cat_backup last;
+    int r = last_backup(q, &last, err);
 
-    if (r >= 0) {
-        r = plan_on(q, d, &tip, &p, err);
-    } else if (err->class == ERR_NOT_FOUND) {
+    if (r >= 0 && (r = find_tip(q, d->disk_uuid, &tip, &p, err)) >= 0) {
+        bool apart = !last.job_id || strcmp(last.job_id, tip.job_id) != 0;
+
+        r = plan_on(q, d, &tip, apart, &p, err);
+    } else if (r == ERR_NOT_FOUND) {
         err_clear(err);
-        r = no_parent(q, d, &p, err);
+        no_parent(&last, d, &p);
+        r = 0;
     }
+    cat_backup_done(&last);
     cat_backup_disk_done(&tip);
     if (r < 0) {
         disk_plan_done(&p);

@@ -3,7 +3,8 @@
  *
  * The parent is the tip of the disk's chain in the repository, and only that: so a layer
  * has one child at most.  A tip that is not verified, or whose chain is not what its
- * restore points say, is not stood on; the disk is then backed up in full. */
+ * restore points say, is not stood on; the disk is then backed up in full.  One that the
+ * VM's last backup does not have is stood on, and compared. */
 #ifndef SENDENSE_JOB_BACKUP_PLAN_H
 #define SENDENSE_JOB_BACKUP_PLAN_H
 
@@ -35,7 +36,8 @@ struct plan_question {
 };
 
 /* @d is one of the VM's disks as the source shows it now.  Damage of the chain is an
- * answer; ERR_IO, ERR_UNAVAILABLE when it could not be read. */
+ * answer; ERR_IO, ERR_UNAVAILABLE when it could not be read; ERR_EXISTS "backup_in_use"
+ * while the tip is being deleted. */
 int backup_plan_disk(const struct plan_question *q, const struct cat_vm_disk *d,
                      struct disk_plan *ret, struct err *err);
 

@@ -25,8 +25,8 @@ ref(const struct backup_job *b, const struct bdisk *d)
 }
 
 /* What was planned, looked at again: the layers that the client compares with. */
-static int
-load_parent(struct backup_job *b, struct bdisk *d, struct err *err)
+int
+backup_load_parent(struct backup_job *b, struct bdisk *d, struct err *err)
 {
     struct cat_backup_disk parent = {0};
     int r;
@@ -43,14 +43,17 @@ load_parent(struct backup_job *b, struct bdisk *d, struct err *err)
     if (r >= 0) {
         d->parent_locator = xstrdup(parent.locator);
         d->parent_change_id = parent.change_id ? xstrdup(parent.change_id) : NULL;
+        d->parent_stored = parent.parent_layer_id ? parent.bytes.stored : 0;
+        d->parent_file = parent.frozen_file ? xstrdup(parent.frozen_file) : NULL;
+        d->parent_on = parent.frozen_on ? xstrdup(parent.frozen_on) : NULL;
     }
     cat_backup_disk_done(&parent);
     return r < 0 ? err_prefix(err, "parent of disk %lld", (long long)d->row->device_key)
                  : 0;
 }
 
-static int
-make_layer(struct backup_job *b, struct bdisk *d, struct err *err)
+int
+backup_make_layer(struct backup_job *b, struct bdisk *d, struct err *err)
 {
     CLEANUP_FREE char *key = backup_res_key(b, d->row->locator);
     struct repo_layer_spec spec = {.locator = d->row->locator,
@@ -80,19 +83,28 @@ lend_parent(struct backup_job *b, struct bdisk *d, struct err *err)
 }
 
 static int
-make_manifest(struct backup_job *b, struct bdisk *d, struct err *err)
+fill_header(const struct bdisk *d, struct manifest_header *h, struct err *err)
+{
+    *h = (struct manifest_header){.disk_size = d->row->size_bytes};
+    if (manifest_id_from_str(d->row->layer_id, h->layer_id) < 0 ||
+        manifest_id_from_str(d->row->disk_uuid, h->disk_uuid) < 0)
+        return err_set(err, ERR_INTERNAL, NULL, "layer or disk id is no UUID");
+    if (d->row->parent_layer_id &&
+        manifest_id_from_str(d->row->parent_layer_id, h->parent_layer_id) < 0)
+        return err_set(err, ERR_INTERNAL, NULL, "the parent's id is no UUID");
+    return 0;
+}
+
+int
+backup_make_manifest(struct backup_job *b, struct bdisk *d, struct err *err)
 {
     CLEANUP_FREE char *key = backup_res_key(b, d->row->locator);
     CLEANUP_FREE char *name = xasprintf("%s.manifest", d->row->locator);
     char path[REPO_PATH_SIZE];
-    struct manifest_header h = {.disk_size = d->row->size_bytes};
+    struct manifest_header h;
 
-    if (manifest_id_from_str(d->row->layer_id, h.layer_id) < 0 ||
-        manifest_id_from_str(d->row->disk_uuid, h.disk_uuid) < 0)
-        return err_set(err, ERR_INTERNAL, NULL, "layer or disk id is no UUID");
-    if (d->row->parent_layer_id &&
-        manifest_id_from_str(d->row->parent_layer_id, h.parent_layer_id) < 0)
-        return err_set(err, ERR_INTERNAL, NULL, "the parent's id is no UUID");
+    if (fill_header(d, &h, err) < 0)
+        return err->class;
     if (journal_intent(b->env, b->row.job_id, RES_MANIFEST, key, &d->res_manifest, err) <
         0)
         return err->class;
@@ -102,6 +114,23 @@ make_manifest(struct backup_job *b, struct bdisk *d, struct err *err)
         lend_parent(b, d, err) < 0)
         return err_prefix(err, "make manifest '%s'", name);
     return journal_held(b->env, b->row.job_id, d->res_manifest, NULL, err);
+}
+
+int
+backup_reopen_manifest(struct backup_job *b, struct bdisk *d, struct err *err)
+{
+    CLEANUP_FREE char *name = xasprintf("%s.manifest", d->row->locator);
+    char path[REPO_PATH_SIZE];
+    struct manifest_header h;
+
+    if (fill_header(d, &h, err) < 0)
+        return err->class;
+    if (repo_path(b->repo, name, path, err) < 0 ||
+        manifest_in_reopen(b->manifests, (uint32_t)d->row->device_key, path, &h,
+                           d->at.records, d->at.block, err) < 0 ||
+        lend_parent(b, d, err) < 0)
+        return err_prefix(err, "go on with manifest '%s'", name);
+    return 0;
 }
 
 static int
@@ -150,8 +179,8 @@ start_export(struct backup_job *b, struct bdisk *d, struct err *err)
     return 0;
 }
 
-static int
-make_export(struct backup_job *b, struct bdisk *d, struct err *err)
+int
+backup_make_export(struct backup_job *b, struct bdisk *d, struct err *err)
 {
     struct cat_disk_export e;
 
@@ -186,8 +215,8 @@ make_export(struct backup_job *b, struct bdisk *d, struct err *err)
     return 0;
 }
 
-static int
-publish_targets(struct backup_job *b, struct err *err)
+int
+backup_publish_targets(struct backup_job *b, struct err *err)
 {
     CLEANUP_TARGETS struct targets t = {0};
     CLEANUP_FREE char *text = NULL;
@@ -198,6 +227,27 @@ publish_targets(struct backup_job *b, struct err *err)
     text = targets_build(&t);
     joblog_line(b->log, LOG_LEVEL_INFO, "nbd_targets_string=%s", text);
     return cat_backup_set_targets(b->env->catalog, b->row.job_id, text, err);
+}
+
+/* What an incremental brings is known only once it is read; what the one before brought
+ * is the best guess.  Too little room for that is no reason to refuse, but to say so. */
+static void
+warn_of_space(struct backup_job *b)
+{
+    CLEANUP_FREE char *text = NULL;
+    struct repo_space space;
+    struct err err = ERR_INIT;
+    uint64_t expected = 0;
+
+    for (size_t i = 0; i < b->n; i++)
+        expected += b->disks[i].parent_stored;
+    if (expected == 0 || repo_space(b->repo, &space, &err) < 0 ||
+        space.free_bytes > expected)
+        return;
+    text = xasprintf("the backup before took %llu bytes, and the repository has %llu "
+                     "free: make room, or this one may fail",
+                     (unsigned long long)expected, (unsigned long long)space.free_bytes);
+    backup_warn(b, "repo_nearly_full", text);
 }
 
 int
@@ -216,10 +266,11 @@ backup_prepare(struct backup_job *b, struct err *err)
         if (live_cancelled(b->live))
             return err_set(err, ERR_CANCELLED, "cancelled",
                            "cancelled while it was prepared");
-        if (load_parent(b, d, err) < 0 || make_layer(b, d, err) < 0 ||
-            make_manifest(b, d, err) < 0 || make_export(b, d, err) < 0)
+        if (backup_load_parent(b, d, err) < 0 || backup_make_layer(b, d, err) < 0 ||
+            backup_make_manifest(b, d, err) < 0 || backup_make_export(b, d, err) < 0)
             return err->class;
     }
     b->bad_disk = -1;
-    return publish_targets(b, err);
+    warn_of_space(b);
+    return backup_publish_targets(b, err);
 }

@@ -25,25 +25,30 @@
 struct bdisk {
     const struct cat_backup_disk *row; /* as planned; owned by the job's row */
     struct disk_plan plan;
-    char *parent_locator;   /* NULL = a full */
-    char *parent_change_id; /* of the parent's snapshot; NULL = none */
+    char *parent_locator;          /* NULL = a full */
+    char *parent_change_id;        /* of the parent's snapshot; NULL = none */
+    char *parent_file, *parent_on; /* its frozen_file and frozen_on; the same */
+    uint64_t parent_stored; /* what the parent took when it was an incremental; else 0 */
     struct chain below;     /* what the layer stands on, base first; none = a full */
     struct export *export;  /* writer; NULL = none */
     uint16_t port;
     char export_name[NAMING_EXPORT_SIZE];
     /* journal entries, 0 = none */
     int64_t res_layer, res_manifest, res_port, res_export;
+    struct cat_checkpoint at;  /* where another attempt goes on */
+    bool unclean;              /* its last writer was killed, or died */
+    struct byte_counters base; /* read, sent, … by the attempts before this one */
     /* what the client said */
-    struct byte_counters bytes;
+    struct byte_counters bytes; /* of all attempts */
     bool done;
     bool in_snapshot; /* the snapshot holds it */
     char *change_id;  /* of the snapshot; NULL = none.  Counts once it is in the point */
+    char *frozen_file, *frozen_on; /* the same */
     uint8_t client_root[MANIFEST_HASH_SIZE];
     enum read_mode read_mode;
     enum reason reason;
     bool has_audit;
-    uint64_t audit_sampled; /* by the last audit */
-    uint64_t audit_bad;     /* found by all */
+    uint64_t audit_sampled, audit_bad; /* of all audits */
     /* what the hub found */
     uint8_t layer_root[MANIFEST_HASH_SIZE];
     uint8_t content_root[MANIFEST_HASH_SIZE];
@@ -59,6 +64,8 @@ struct backup_vsphere {
     json_t *not_protected;    /* array of {key, label, reason, message} */
     json_t *configuration;    /* NULL until the client told it */
     char *nvram;              /* base64; NULL = none */
+    char *snapshot_chain;     /* of which files it is made; NULL = not told */
+    char *snapshot_ref;       /* the server's name of the snapshot; NULL = none known */
     int64_t res_snapshot;     /* journal entry, 0 = none */
     uint64_t renewed_ns;      /* when the lease was last renewed */
     char *host;               /* of credential and ESXi host; NULL = unknown */
@@ -86,6 +93,9 @@ struct backup_job {
     enum readback readback;
     enum verification verification;
     const char *phase;   /* literal; where the job is, for its error */
+    bool anew;           /* what was transferred cannot be gone on with */
+    bool node_lost;      /* it did not answer when the job was to end */
+    bool stuck;          /* another attempt must not be made */
     int64_t bad_disk;    /* index of the disk that failed, -1 = not about one */
     unsigned n_warnings; /* told as events */
     bool committed;      /* the point is durable: the files are the repository's */
@@ -98,10 +108,42 @@ char *backup_res_key(const struct backup_job *b, const char *name); /* "REPO:nam
 
 int backup_prepare(struct backup_job *b, struct err *err);
 int backup_transfer(struct backup_job *b, struct err *err);
+/* The same for a job whose hub ended in the transfer. */
+int backup_transfer_again(struct backup_job *b, struct err *err);
 int backup_stop_exports(struct backup_job *b, struct err *err);
 int backup_seal(struct backup_job *b, struct err *err);
 int backup_verify(struct backup_job *b, struct err *err);
 int backup_commit(struct backup_job *b, struct err *err);
+
+/* backup_prepare.c, the steps of one disk.  Each may be taken again once its journal
+ * entry is released. */
+int backup_load_parent(struct backup_job *b, struct bdisk *d, struct err *err);
+int backup_make_layer(struct backup_job *b, struct bdisk *d, struct err *err);
+int backup_make_manifest(struct backup_job *b, struct bdisk *d, struct err *err);
+/* Of a disk that has one already, at @d->at. */
+int backup_reopen_manifest(struct backup_job *b, struct bdisk *d, struct err *err);
+int backup_make_export(struct backup_job *b, struct bdisk *d, struct err *err);
+int backup_publish_targets(struct backup_job *b, struct err *err);
+
+/* backup_events.c: one event of the client, its result as an error. */
+int backup_event(struct backup_job *b, const struct job_event *e, struct err *err);
+
+/* backup_again.c: what a job needs of its request, as text of its row. */
+char *backup_limits_to_text(const struct spec_limits *l);
+void backup_limits_from_text(const char *text,
+                             struct spec_limits *ret); /* or unchanged */
+
+/* backup_resume.c: between two attempts. */
+bool backup_is_transient(const struct err *why);
+bool backup_may_resume(struct backup_job *b, const struct err *why);
+/* Takes @err, the reason, and makes everything ready for the next attempt. */
+int backup_resume(struct backup_job *b, struct err *err);
+/* Where the receiver of manifests stands, into job and catalog. */
+int backup_keep_checkpoint(struct backup_job *b, struct bdisk *d, struct err *err);
+/* The moment that the point will show. */
+int backup_set_moment(struct backup_job *b, int64_t time_us, struct err *err);
+/* Cancelled, or the hub stops: not one byte more, whatever node and client do. */
+void backup_cut_off(struct backup_job *b);
 
 /* backup_source.c: the VM as its source shows it now, before anything is made. */
 struct backup_source {
@@ -128,6 +170,8 @@ int backup_snapshot_event(struct backup_job *b, const struct job_event *e,
 void backup_snapshot_renew(struct backup_job *b);
 /* The client is gone: is its snapshot? */
 void backup_snapshot_settle(struct backup_job *b);
+/* The next attempt makes another one. */
+void backup_snapshot_forget(struct backup_job *b);
 void backup_warn(struct backup_job *b, const char *code, const char *message);
 void backup_warn_not_protected(struct backup_job *b);
 /* After a failure: looks for damage in the manifests below, and marks the backups that
@@ -140,7 +184,8 @@ void backup_undo(struct backup_job *b, char **ret_cleanup);
 
 void backup_job_free(struct backup_job *b);
 
-/* Body of the job's thread. */
+/* Bodies of the job's thread: of a new job, and of one whose hub ended. */
 void *backup_thread(void *arg);
+void *backup_thread_again(void *arg);
 
 #endif

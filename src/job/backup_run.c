@@ -54,6 +54,10 @@ backup_job_free(struct backup_job *b)
         free(b->disks[i].change_id);
         free(b->disks[i].parent_locator);
         free(b->disks[i].parent_change_id);
+        free(b->disks[i].parent_file);
+        free(b->disks[i].parent_on);
+        free(b->disks[i].frozen_file);
+        free(b->disks[i].frozen_on);
         chain_done(&b->disks[i].below);
         disk_plan_done(&b->disks[i].plan);
     }
@@ -78,7 +82,7 @@ warn_damaged_parents(struct backup_job *b)
 /* Waits until the VM's host has room for the disks; the job stays `pending` meanwhile and
  * can be cancelled.  Whoever asked for it is answered at once. */
 static int
-wait_turn(struct backup_job *b, struct err *err)
+wait_turn(struct backup_job *b, bool again, struct err *err)
 {
     struct pollfd p = {.fd = live_cancel_fd(b->live), .events = POLLIN};
     unsigned max = b->env->disks_per_host;
@@ -90,11 +94,15 @@ wait_turn(struct backup_job *b, struct err *err)
     b->vsphere->place = host_queue_join(b->vsphere->host, disks);
     if (host_queue_try(b->vsphere->place, max))
         return 0;
-    backup_phase(b, "queued");
+    /* One whose hub ended is `resuming` already, which its row must go on saying. */
+    if (!again)
+        backup_phase(b, "queued");
     live_set_prepared(b->live);
-    while (!host_queue_try(b->vsphere->place, max))
+    while (!host_queue_try(b->vsphere->place, max)) {
+        backup_snapshot_renew(b);
         if (poll(&p, 1, QUEUE_POLL_MS) > 0)
             return err_set(err, ERR_CANCELLED, "cancelled", "cancelled while queued");
+    }
     return 0;
 }
 
@@ -159,12 +167,6 @@ finish_failed(struct backup_job *b, struct err *why)
     struct failed x = {.b = b, .f = &f, .why = why};
     struct err err = ERR_INIT;
 
-    if (why->class == ERR_CANCELLED && !live_cancelled(b->live) &&
-        !live_interrupted(b->live) && strcmp(b->phase, "transferring") == 0) {
-        why->class = ERR_UNAVAILABLE;
-        err_recode(why, "node_stopped");
-        err_prefix(why, "the node ended the client, as it does when it is stopped");
-    }
     outcome_name_interruption(b->live, b->phase, why);
     if (live_cancelled(b->live)) {
         f.state = "cancelled";
@@ -186,27 +188,18 @@ finish_failed(struct backup_job *b, struct err *why)
                     err.msg);
 }
 
-void *
-backup_thread(void *arg)
+/* All steps after the transfer, which ended with @r; takes the job. */
+static void
+finish(struct backup_job *b, int r, struct err *err)
 {
-    struct backup_job *b = arg;
-    struct err err = ERR_INIT;
-    int r = wait_turn(b, &err);
-
     if (r >= 0)
-        r = begin(b, &err);
+        r = backup_stop_exports(b, err);
     if (r >= 0)
-        r = backup_prepare(b, &err);
+        r = backup_seal(b, err);
     if (r >= 0)
-        r = backup_transfer(b, &err);
+        r = backup_verify(b, err);
     if (r >= 0)
-        r = backup_stop_exports(b, &err);
-    if (r >= 0)
-        r = backup_seal(b, &err);
-    if (r >= 0)
-        r = backup_verify(b, &err);
-    if (r >= 0)
-        r = backup_commit(b, &err);
+        r = backup_commit(b, err);
     if (r >= 0)
         joblog_line(b->log, LOG_LEVEL_INFO, "completed, verified (%s)",
                     readback_to_str(b->readback));
@@ -215,10 +208,39 @@ backup_thread(void *arg)
             b->log, LOG_LEVEL_ERROR,
             "the point is durable but the catalog was not told: %s; the next start of "
             "the hub does it",
-            err.msg);
+            err->msg);
     else
-        finish_failed(b, &err);
+        finish_failed(b, err);
     port_release_all(b->env->ports, b->row.job_id);
     backup_job_free(b);
+}
+
+void *
+backup_thread(void *arg)
+{
+    struct backup_job *b = arg;
+    struct err err = ERR_INIT;
+    int r = wait_turn(b, false, &err);
+
+    if (r >= 0)
+        r = begin(b, &err);
+    if (r >= 0)
+        r = backup_prepare(b, &err);
+    if (r >= 0)
+        r = backup_transfer(b, &err);
+    finish(b, r, &err);
+    return NULL;
+}
+
+void *
+backup_thread_again(void *arg)
+{
+    struct backup_job *b = arg;
+    struct err err = ERR_INIT;
+    int r = wait_turn(b, true, &err);
+
+    if (r >= 0)
+        r = backup_transfer_again(b, &err);
+    finish(b, r, &err);
     return NULL;
 }

@@ -26,7 +26,7 @@ backup_snapshot_intend(struct backup_job *b, struct err *err)
 {
     CLEANUP_FREE char *key = NULL;
 
-    if (!b->vsphere)
+    if (!b->vsphere || b->vsphere->res_snapshot)
         return 0;
     key = xasprintf("%s:%s", b->row.node_id, b->row.snapshot_name);
     if (journal_intent(b->env, b->row.job_id, RES_SNAPSHOT, key,
@@ -58,6 +58,9 @@ backup_snapshot_spec(const struct backup_job *b, struct job_spec *s, struct err 
     s->snapshot->description = xasprintf("sendense/1 hub=%s node=%s job=%s",
                                          b->env->hub_uuid, b->row.node_id, b->row.job_id);
     s->snapshot->lease_s = b->env->lease_s;
+    s->snapshot->existing_ref = v->snapshot_ref ? xstrdup(v->snapshot_ref) : NULL;
+    if (v->snapshot_ref && v->snapshot_chain)
+        s->snapshot->existing_chain = xstrdup(v->snapshot_chain);
     return credentials_login_by_id(b->env, v->credential_id, &s->vsphere->login, err);
 }
 
@@ -157,6 +160,10 @@ take_disks(struct backup_job *b, const struct event_snapshot *s, struct err *err
         d->in_snapshot = true;
         free(d->change_id);
         d->change_id = e->change_id ? xstrdup(e->change_id) : NULL;
+        free(d->frozen_file);
+        d->frozen_file = e->file[0] ? xstrdup(e->file) : NULL;
+        free(d->frozen_on);
+        d->frozen_on = s->stands_on[0] ? xstrdup(s->stands_on) : NULL;
     }
     for (size_t i = 0; i < b->n; i++)
         if (!b->disks[i].in_snapshot) {
@@ -172,20 +179,42 @@ static int
 on_snapshot(struct backup_job *b, const struct job_event *e, struct err *err)
 {
     const struct event_snapshot *s = e->snapshot;
+    struct backup_vsphere *v = b->vsphere;
+    struct cat_snapshot row = {.ref = s->ref, .chain = s->chain, .quiesced = s->quiesced};
     CLEANUP_FREE char *list = NULL;
 
     FAILPOINT(SNAPSHOT_EVENT);
     joblog_line(b->log, LOG_LEVEL_INFO, "snapshot ref=%s name='%s' quiesced=%s", s->ref,
                 s->name, s->quiesced ? "yes" : "no");
-    b->time_us = e->time_us;
     if (take_disks(b, s, err) < 0)
         return err->class;
     add_not_protected(b, s);
-    list = json_line(b->vsphere->not_protected);
-    if (cat_backup_set_snapshot(b->env->catalog, b->row.job_id, s->quiesced, list, err) <
-        0)
+    list = json_line(v->not_protected);
+    row.not_protected = list;
+    /* A snapshot that an earlier attempt made keeps its moment. */
+    if (!v->snapshot_ref && backup_set_moment(b, e->time_us, err) < 0)
         return err->class;
+    if (cat_backup_set_snapshot(b->env->catalog, b->row.job_id, &row, err) < 0)
+        return err->class;
+    free(v->snapshot_ref);
+    v->snapshot_ref = xstrdup(s->ref);
+    free(v->snapshot_chain);
+    v->snapshot_chain = s->chain ? xstrdup(s->chain) : NULL;
     return journal_held(b->env, b->row.job_id, b->vsphere->res_snapshot, NULL, err);
+}
+
+void
+backup_snapshot_forget(struct backup_job *b)
+{
+    struct err err = ERR_INIT;
+
+    free(b->vsphere->snapshot_ref);
+    b->vsphere->snapshot_ref = NULL;
+    free(b->vsphere->snapshot_chain);
+    b->vsphere->snapshot_chain = NULL;
+    /* A row that still has it costs another attempt that finds it gone. */
+    if (cat_backup_forget_snapshot(b->env->catalog, b->row.job_id, &err) < 0)
+        joblog_line(b->log, LOG_LEVEL_WARN, "%s, ignoring", err.msg);
 }
 
 int
@@ -211,6 +240,7 @@ backup_snapshot_event(struct backup_job *b, const struct job_event *e, struct er
     default:
         joblog_line(b->log, LOG_LEVEL_INFO, "snapshot removed ref=%s", e->ref);
         journal_released(b->env, b->row.job_id, &v->res_snapshot);
+        backup_snapshot_forget(b);
         if (e->consolidation_needed)
             backup_warn(b, "consolidation_needed",
                         "the snapshot is removed, but the server says that the disks of "

@@ -208,6 +208,8 @@ backup_vsphere_free(struct backup_vsphere *v)
     host_queue_leave(v->place);
     free(v->instance_uuid);
     free(v->nvram);
+    free(v->snapshot_ref);
+    free(v->snapshot_chain);
     json_decref(v->not_protected);
     json_decref(v->configuration);
     free(v);

@@ -256,6 +256,7 @@ insert_row(const struct plan *p, const char *job_id, const char *backup_id,
     size_t n = p->source->n_disks;
     CLEANUP_FREE char *snapshot =
         p->source->not_protected ? xasprintf("sendense-%s", job_id) : NULL;
+    CLEANUP_FREE char *limits = backup_limits_to_text(&p->req->limits);
     struct cat_backup_disk *disks = xcalloc(n, sizeof *disks);
     char(*locators)[NAMING_LOCATOR_SIZE] = xcalloc(n, sizeof *locators);
     char(*layers)[UUID_STR_SIZE] = xcalloc(n, sizeof *layers);
@@ -277,6 +278,10 @@ insert_row(const struct plan *p, const char *job_id, const char *backup_id,
         .error_disk = -1,
         .snapshot_name = snapshot,
         .not_protected = p->source->not_protected,
+        .quiesce = snapshot ? quiesce_to_str(p->req->quiesce) : NULL,
+        .retries = p->req->retries,
+        .retry_delay_s = p->req->retry_delay_s,
+        .limits = limits,
         .disks = disks,
         .n_disks = n};
     int r;
@@ -490,7 +495,10 @@ backup_cancel(struct job_env *env, const char *backup_id, struct err *err)
     if (cat_backup_get(env->catalog, backup_id, &row, err) < 0)
         return err->class;
     live = live_find(env->live, row.job_id);
-    if (live)
+    if (live && live_kind(live) == LIVE_MERGE)
+        err_set(err, ERR_EXISTS, "not_running",
+                "backup '%s' is being deleted, which cannot be cancelled", backup_id);
+    else if (live)
         live_cancel(live);
     else if (strcmp(row.state, "cancelled") != 0)
         err_set(err, ERR_EXISTS, "not_running", "backup '%s' is %s: nothing to cancel",

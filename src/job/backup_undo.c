@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "job/journal.h"
 #include "job/snapshot_lease.h"
+#include "store/group_roots.h"
 #include "store/layer.h"
 #include "store/ports.h"
 
@@ -36,6 +37,13 @@ note(struct backup_job *b, struct report *r, const char *kind, const char *what,
     json_array_append_new(r->left, item);
 }
 
+/* The janitor asks again; the end of the job does not wait for a node that hangs. */
+static int
+lost(struct err *err)
+{
+    return err_set(err, ERR_UNAVAILABLE, "node_unreachable", "the node does not answer");
+}
+
 static void
 undo_node_job(struct backup_job *b, struct report *r)
 {
@@ -44,7 +52,7 @@ undo_node_job(struct backup_job *b, struct report *r)
 
     if (!b->res_node_job)
         return;
-    rc = node_client_delete(b->node, b->row.job_id, 0, &err);
+    rc = b->node_lost ? lost(&err) : node_client_delete(b->node, b->row.job_id, 0, &err);
     note(b, r, RES_NODE_JOB, b->row.job_id, rc, &err);
     if (rc >= 0)
         journal_released(b->env, b->row.job_id, &b->res_node_job);
@@ -59,7 +67,7 @@ undo_snapshot(struct backup_job *b, struct report *r)
 
     if (!b->vsphere || !b->vsphere->res_snapshot)
         return;
-    rc = snapshot_lease_settle(b->node, b->row.job_id, &err);
+    rc = b->node_lost ? lost(&err) : snapshot_lease_settle(b->node, b->row.job_id, &err);
     note(b, r, RES_SNAPSHOT, b->row.snapshot_name, rc, &err);
     if (rc >= 0)
         journal_released(b->env, b->row.job_id, &b->vsphere->res_snapshot);
@@ -113,11 +121,14 @@ undo_files(struct backup_job *b, struct bdisk *d, struct report *r)
 {
     CLEANUP_FREE char *sealed = xasprintf("%s.manifest", d->row->locator);
     CLEANUP_FREE char *part = xasprintf("%s.manifest.part", d->row->locator);
+    CLEANUP_FREE char *roots = xasprintf("%s" GROUP_ROOTS_SUFFIX, d->row->locator);
     struct err err = ERR_INIT;
     int rc;
 
     if (d->res_manifest) {
         rc = repo_remove(b->repo, part, true, &err);
+        if (rc >= 0)
+            rc = repo_remove(b->repo, roots, true, &err);
         if (rc >= 0)
             rc = repo_remove(b->repo, sealed, true, &err);
         note(b, r, RES_MANIFEST, sealed, rc, &err);

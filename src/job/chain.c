@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/merge_files.h"
 #include "job/point_files.h"
 #include "store/layer.h"
 
@@ -105,6 +106,8 @@ walk_down(struct chain *c, struct repo *repo, const char *locator, struct err *e
 {
     char at[NAMING_LOCATOR_SIZE], parent[UUID_STR_SIZE] = "";
 
+    if (merge_check_free(repo, locator, err) < 0)
+        return err->class;
     snprintf(at, sizeof at, "%s", locator);
     do {
         char below[NAMING_LOCATOR_SIZE];

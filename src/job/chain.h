@@ -36,7 +36,7 @@ void chain_done(struct chain *c); /* zeroes */
 
 /* The chain whose tip is the committed layer @locator.  ERR_CORRUPT "chain_broken" (the
  * message names the layer: its point or image is missing, or they contradict each
- * other); ERR_IO, ERR_UNAVAILABLE. */
+ * other); ERR_UNAVAILABLE "merge_unfinished"; ERR_IO. */
 int chain_load(struct repo *repo, const char *locator, struct chain *ret,
                struct err *err);
 

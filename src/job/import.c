@@ -12,6 +12,7 @@
 #include "catalog/cat_vm.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+#include "job/merge.h"
 #include "job/point_check.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
@@ -174,6 +175,8 @@ fill_disk(const struct point *p, size_t i, struct roots *roots, struct cat_backu
         .change_id = s->change_id,
         .source_uuid = s->source_uuid,
         .datastore = s->datastore,
+        .frozen_file = s->frozen_file,
+        .frozen_on = s->frozen_on,
         .audit_sampled = s->has_audit ? (int64_t)s->audit_sampled : -1,
         .audit_bad = s->has_audit ? (int64_t)s->audit_bad : -1,
         .state = "completed",
@@ -332,7 +335,9 @@ import_repository(struct job_env *env, const char *repo_id, const char *actor,
     *ret = (struct import_report){0};
     if (repo_set_get(env, repo_id, &im.repo, err) < 0)
         return err->class;
-    r = repo_list_points(im.repo, collect, &im, err);
+    r = merge_settle_found(env, im.repo, err);
+    if (r >= 0)
+        r = repo_list_points(im.repo, collect, &im, err);
     if (im.n)
         qsort(im.names, im.n, sizeof *im.names, by_name);
     for (size_t i = 0; i < im.n; i++) {

@@ -25,6 +25,7 @@
 #define RES_DELETE                                                                       \
     "delete"                  /* key: REPOSITORY_ID ":" point; a deletion to be finished \
                                */
+#define RES_MERGE "merge"     /* key: the same; a deletion by merging, gone on with */
 #define RES_FILE "file"       /* key: absolute path; removed */
 #define RES_FOLDER "folder"   /* key: absolute path; removed with the files in it */
 #define RES_PARTIAL "partial" /* key: absolute path; kept, to be gone on with */

@@ -17,6 +17,7 @@
 #include "job/restore_record.h"
 #include "job/snapshot_lease.h"
 #include "os/child.h"
+#include "store/group_roots.h"
 #include "store/layer.h"
 
 #define KILL_TIMEOUT_MS 10000u
@@ -57,8 +58,9 @@ remove_manifest(struct repo *repo, const char *locator, struct err *err)
 {
     CLEANUP_FREE char *sealed = xasprintf("%s.manifest", locator);
     CLEANUP_FREE char *part = xasprintf("%s.manifest.part", locator);
+    CLEANUP_FREE char *roots = xasprintf("%s" GROUP_ROOTS_SUFFIX, locator);
 
-    if (repo_remove(repo, part, true, err) < 0)
+    if (repo_remove(repo, part, true, err) < 0 || repo_remove(repo, roots, true, err) < 0)
         return err->class;
     return repo_remove(repo, sealed, true, err);
 }
@@ -201,6 +203,9 @@ leftovers_unmake(struct job_env *env, const char *job_id, const struct leftovers
     for (size_t i = 0; i < list.n && !leftovers_stop_asked(how); i++) {
         int mine = rank(list.v[i].kind);
 
+        if (strcmp(list.v[i].kind, RES_MERGE) == 0)
+            continue; /* is gone on with: job/merge.h */
+
         if (mine == RANK_NODE_JOB && how->not_nodes) {
             all = false;
             continue;
@@ -216,6 +221,27 @@ leftovers_unmake(struct job_env *env, const char *job_id, const struct leftovers
         if (mine != RANK_NODE_JOB)
             failed_rank = mine;
     }
+    cat_resources_done(&list);
+    return all;
+}
+
+bool
+leftovers_end_processes(struct job_env *env, const char *job_id)
+{
+    const struct leftovers_how how = {.not_nodes = true};
+    struct cat_resources list = {0};
+    struct err err = ERR_INIT;
+    bool all = true;
+
+    if (cat_resource_list_job(env->catalog, job_id, &list, &err) < 0) {
+        log_error("job='%s' read its journal: %s", job_id, err.msg);
+        return false;
+    }
+    if (list.n > 0)
+        qsort(list.v, list.n, sizeof *list.v, by_rank);
+    for (size_t i = 0; all && i < list.n; i++)
+        if (rank(list.v[i].kind) == RANK_PROCESS || strcmp(list.v[i].kind, RES_PORT) == 0)
+            all = release_one(env, &list.v[i], &how);
     cat_resources_done(&list);
     return all;
 }

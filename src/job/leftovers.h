@@ -20,6 +20,11 @@ struct leftovers_how {
 bool leftovers_unmake(struct job_env *env, const char *job_id,
                       const struct leftovers_how *how);
 
+/* Only what ran, and its ports: of a job that goes on.  Processes of another hub than
+ * this one only, so before anything of it is started here.  False when one would not
+ * end. */
+bool leftovers_end_processes(struct job_env *env, const char *job_id);
+
 bool leftovers_stop_asked(const struct leftovers_how *how);
 
 #endif

@@ -240,6 +240,13 @@ live_update(struct live_job *j, uint32_t key, const struct byte_counters *c)
 }
 
 void
+live_raise_total(struct live_job *j, uint32_t key, uint64_t total_bytes)
+{
+    LOCK_SCOPE(&j->lock);
+    progress_raise_total(j->progress, key, total_bytes);
+}
+
+void
 live_view(struct live_job *j, struct progress_view *ret)
 {
     LOCK_SCOPE(&j->lock);
@@ -281,13 +288,6 @@ live_wait_change(struct live_job *j, uint64_t deadline_ns, uint64_t *version)
             break;
     *version = j->version;
     return !j->ended;
-}
-
-bool
-live_ended(struct live_job *j)
-{
-    LOCK_SCOPE(&j->lock);
-    return j->ended;
 }
 
 /* Cannot fail: the counter goes to 2 at most. */

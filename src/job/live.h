@@ -20,7 +20,14 @@
 
 #define LIVE_PHASE_SIZE 32
 
-enum live_kind { LIVE_BACKUP, LIVE_VERIFY, LIVE_RESTORE, LIVE_ACCESS, LIVE_FILES };
+enum live_kind {
+    LIVE_BACKUP,
+    LIVE_VERIFY,
+    LIVE_RESTORE,
+    LIVE_ACCESS,
+    LIVE_FILES,
+    LIVE_MERGE
+};
 
 struct live_set;
 struct live_job;
@@ -57,6 +64,8 @@ const char *live_job_id(const struct live_job *j);
 void live_set_phase(struct live_job *j, const char *phase);
 void live_phase(struct live_job *j, char out[LIVE_PHASE_SIZE]);
 void live_update(struct live_job *j, uint32_t key, const struct byte_counters *c);
+/* There is more to do of a disk than its size. */
+void live_raise_total(struct live_job *j, uint32_t key, uint64_t total_bytes);
 void live_view(struct live_job *j, struct progress_view *ret);
 bool live_view_disk(struct live_job *j, uint32_t key, struct progress_view *ret);
 
@@ -67,7 +76,6 @@ bool live_wait_prepared(struct live_job *j, uint64_t deadline_ns);
 /* Waits for a change (progress, phase, end) since @*version; updates it.  False when the
  * job has ended. */
 bool live_wait_change(struct live_job *j, uint64_t deadline_ns, uint64_t *version);
-bool live_ended(struct live_job *j);
 
 /* Asks the job to stop, for a user; idempotent.  The descriptor is readable from then on.
  */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/failpoint.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "store/manifest_file.h"
 
@@ -12,6 +13,8 @@ struct disk_in {
     uint32_t key;
     struct manifest_writer *writer;
     bool final;
+    uint64_t blocks;     /* of the disk */
+    uint64_t block;      /* all below were dealt with, as the client said last */
     struct chain parent; /* no layer = a full */
 };
 
@@ -19,6 +22,11 @@ struct manifest_in {
     char token_hash[TOKEN_HASH_SIZE];
     struct disk_in *disks;
     size_t n;
+};
+
+struct records_out {
+    int fd;
+    uint64_t next, end; /* numbers of records */
 };
 
 struct manifest_in *
@@ -43,6 +51,15 @@ manifest_in_free(struct manifest_in *m)
     free(m);
 }
 
+static void
+add(struct manifest_in *m, uint32_t key, const struct manifest_header *h,
+    struct manifest_writer *w, uint64_t block)
+{
+    m->disks = xreallocarray(m->disks, m->n + 1, sizeof *m->disks);
+    m->disks[m->n++] = (struct disk_in){
+        .key = key, .writer = w, .blocks = manifest_blocks(h->disk_size), .block = block};
+}
+
 int
 manifest_in_add(struct manifest_in *m, uint32_t key, const char *path,
                 const struct manifest_header *h, struct err *err)
@@ -51,8 +68,23 @@ manifest_in_add(struct manifest_in *m, uint32_t key, const char *path,
 
     if (manifest_writer_create(path, h, &w, err) < 0)
         return err->class;
-    m->disks = xreallocarray(m->disks, m->n + 1, sizeof *m->disks);
-    m->disks[m->n++] = (struct disk_in){.key = key, .writer = w};
+    add(m, key, h, w, 0);
+    return 0;
+}
+
+int
+manifest_in_reopen(struct manifest_in *m, uint32_t key, const char *path,
+                   const struct manifest_header *h, uint64_t records, uint64_t block,
+                   struct err *err)
+{
+    struct manifest_writer *w = NULL;
+
+    if (block > manifest_blocks(h->disk_size))
+        return err_set(err, ERR_CORRUPT, "manifest_corrupt",
+                       "block %llu is beyond the disk", (unsigned long long)block);
+    if (manifest_writer_reopen(path, h, records, &w, err) < 0)
+        return err->class;
+    add(m, key, h, w, block);
     return 0;
 }
 
@@ -129,6 +161,110 @@ manifest_in_count(struct manifest_in *m, uint32_t key)
         if (m->disks[i].key == key)
             return manifest_writer_count(m->disks[i].writer);
     return 0;
+}
+
+int
+manifest_in_set_block(struct manifest_in *m, uint32_t key, uint64_t block,
+                      struct err *err)
+{
+    struct disk_in *d = find(m, key, err);
+
+    if (!d)
+        return err->class;
+    if (block > d->blocks)
+        return err_set(err, ERR_INVALID, "manifest_invalid",
+                       "block %llu is beyond the disk's %llu", (unsigned long long)block,
+                       (unsigned long long)d->blocks);
+    if (block > d->block)
+        d->block = block;
+    return 0;
+}
+
+/* Records come in order: what is before the last one was dealt with. */
+static uint64_t
+block_of(const struct disk_in *d)
+{
+    uint64_t recorded = manifest_writer_next_block(d->writer);
+
+    return recorded > d->block ? recorded : d->block;
+}
+
+uint64_t
+manifest_in_block(struct manifest_in *m, uint32_t key)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (m->disks[i].key == key)
+            return block_of(&m->disks[i]);
+    return 0;
+}
+
+int
+manifest_in_checkpoint(struct manifest_in *m, uint32_t key, uint64_t *ret_block,
+                       uint64_t *ret_records, struct err *err)
+{
+    struct disk_in *d = find(m, key, err);
+
+    if (!d || manifest_writer_sync(d->writer, err) < 0)
+        return err->class;
+    *ret_block = block_of(d);
+    *ret_records = manifest_writer_count(d->writer);
+    return 0;
+}
+
+int
+manifest_in_open_records(struct manifest_in *m, uint32_t key, uint64_t first,
+                         uint64_t count, struct records_out **ret, struct err *err)
+{
+    struct disk_in *d = find(m, key, err);
+    struct records_out *o;
+    uint64_t have;
+    int fd;
+
+    if (!d)
+        return err->class;
+    have = manifest_writer_count(d->writer);
+    if (first > have || count > have - first)
+        return err_set(err, ERR_INVALID, "invalid_parameter",
+                       "%llu records from %llu on were asked for, there are %llu",
+                       (unsigned long long)count, (unsigned long long)first,
+                       (unsigned long long)have);
+    fd = manifest_writer_read_fd(d->writer, err);
+    if (fd < 0)
+        return err->class;
+    o = xcalloc(1, sizeof *o);
+    *o = (struct records_out){.fd = fd, .next = first, .end = first + count};
+    *ret = o;
+    return 0;
+}
+
+int
+records_out_read(struct records_out *o, void *p, size_t n, size_t *ret_n, struct err *err)
+{
+    uint64_t left = o->end - o->next, now = n / MANIFEST_RECORD_SIZE;
+
+    if (now > left)
+        now = left;
+    if (fs_pread_full(o->fd, p, (size_t)now * MANIFEST_RECORD_SIZE,
+                      MANIFEST_HEADER_SIZE + o->next * MANIFEST_RECORD_SIZE, err) < 0)
+        return err->class;
+    o->next += now;
+    *ret_n = (size_t)now * MANIFEST_RECORD_SIZE;
+    return 0;
+}
+
+void
+records_out_free(struct records_out *o)
+{
+    if (!o)
+        return;
+    cleanup_fd(&o->fd);
+    free(o);
+}
+
+void
+cleanup_records_out(struct records_out **o)
+{
+    records_out_free(*o);
 }
 
 int

@@ -26,6 +26,12 @@ void manifest_in_free(struct manifest_in *m); /* NULL ok; .part files stay */
 int manifest_in_add(struct manifest_in *m, uint32_t key, const char *path,
                     const struct manifest_header *h, struct err *err);
 
+/* Goes on with what an earlier attempt left; @records and @block as they were stored.  As
+ * manifest_writer_reopen(). */
+int manifest_in_reopen(struct manifest_in *m, uint32_t key, const char *path,
+                       const struct manifest_header *h, uint64_t records, uint64_t block,
+                       struct err *err);
+
 /* What disk @key, already added, stands on; @chain is taken (and zeroed).  Not for a
  * full.
  */
@@ -44,6 +50,30 @@ int manifest_in_check(struct manifest_in *m, const char *token, uint32_t key,
 int manifest_in_append(struct manifest_in *m, uint32_t key, uint64_t first, const void *p,
                        size_t n, uint64_t *ret_total, struct err *err);
 uint64_t manifest_in_count(struct manifest_in *m, uint32_t key);
+
+/* The client dealt with all blocks below @block; the records that are there belong to
+ * them.  It only grows: less than what is known is a repeat, and harmless.  ERR_INVALID
+ * "manifest_invalid" when it is beyond the disk. */
+int manifest_in_set_block(struct manifest_in *m, uint32_t key, uint64_t block,
+                          struct err *err);
+/* All blocks below were dealt with; 0 = none, or no such disk.  With manifest_in_count()
+ * it is the resume checkpoint of the next attempt. */
+uint64_t manifest_in_block(struct manifest_in *m, uint32_t key);
+/* The same two numbers, once these records are durable: only then may they be stored. */
+int manifest_in_checkpoint(struct manifest_in *m, uint32_t key, uint64_t *ret_block,
+                           uint64_t *ret_records, struct err *err);
+
+/* Records @first to @first + @count - 1, for the client that goes on; ERR_INVALID
+ * "invalid_parameter" when there are fewer.  The object is the caller's and needs no
+ * lock.  _read: whole records, at most @n bytes; 0 = the end. */
+struct records_out;
+int manifest_in_open_records(struct manifest_in *m, uint32_t key, uint64_t first,
+                             uint64_t count, struct records_out **ret, struct err *err);
+int records_out_read(struct records_out *o, void *p, size_t n, size_t *ret_n,
+                     struct err *err);
+void records_out_free(struct records_out *o); /* NULL ok */
+#define CLEANUP_RECORDS_OUT CLEANUP(cleanup_records_out)
+void cleanup_records_out(struct records_out **o);
 
 /* The client says that no more records come: later appends of new records are refused. */
 int manifest_in_final(struct manifest_in *m, uint32_t key,

@@ -11,6 +11,9 @@
 /* The node ends a client within 10 s; a delete may have to wait for that. */
 #define DELETE_TIMEOUT_MS 40000u
 #define CALL_TIMEOUT_MS 15000u
+/* Ending a process takes TERM, 5 s, KILL; there are few. */
+#define DOCTOR_TIMEOUT_MS 60000u
+#define CANCEL_TIMEOUT_MS 2000u
 #define PROBE_MARGIN_S 10u
 /* A question is several calls of the node's client, each with its own deadlines; the node
  * ends it before we give up. */
@@ -156,6 +159,18 @@ node_client_leases(struct node_client *c, struct leases *ret, struct err *err)
 }
 
 int
+node_client_doctor(struct node_client *c, bool fix, struct doctor_findings *ret,
+                   struct err *err)
+{
+    CLEANUP_JSON json_t *body = doctor_request_encode(fix);
+    CLEANUP_JSON json_t *j = NULL;
+
+    if (call(c, "POST", "/doctor", DOCTOR_TIMEOUT_MS, 0, body, &j, err) < 0)
+        return err->class;
+    return doctor_answer_decode(j, ret, err) < 0 ? broken(c, err) : 0;
+}
+
+int
 node_client_lease_renew(struct node_client *c, const char *job_id, uint32_t lease_s,
                         struct err *err)
 {
@@ -181,13 +196,14 @@ node_client_lease_end(struct node_client *c, const char *job_id, struct err *err
 }
 
 int
-node_client_start(struct node_client *c, const struct job_spec *spec,
+node_client_start(struct node_client *c, const struct job_spec *spec, int cancel_fd,
                   struct node_job *ret, struct err *err)
 {
+    unsigned timeout_ms = spec->attempt > 1 ? DELETE_TIMEOUT_MS : CALL_TIMEOUT_MS;
     CLEANUP_JSON json_t *body = job_spec_encode(spec);
     CLEANUP_JSON json_t *j = NULL;
 
-    if (call(c, "POST", "/jobs", CALL_TIMEOUT_MS, 0, body, &j, err) < 0)
+    if (call(c, "POST", "/jobs", timeout_ms, cancel_fd, body, &j, err) < 0)
         return err->class;
     return node_job_decode(j, ret, err) < 0 ? broken(c, err) : 0;
 }
@@ -213,7 +229,7 @@ node_client_cancel(struct node_client *c, const char *job_id, struct err *err)
     CLEANUP_FREE char *path = xasprintf("/jobs/%s/cancel", job_id);
     CLEANUP_JSON json_t *j = NULL;
 
-    return call(c, "POST", path, CALL_TIMEOUT_MS, 0, NULL, &j, err);
+    return call(c, "POST", path, CANCEL_TIMEOUT_MS, 0, NULL, &j, err);
 }
 
 int

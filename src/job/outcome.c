@@ -11,6 +11,7 @@
 #include "catalog/cat_resource.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+#include "job/condemn.h"
 #include "job/journal.h"
 
 #define RETRY_MS 2000u
@@ -41,7 +42,9 @@ store_disk(const struct job_env *env, const struct point *p, const struct point_
     struct cat_disk_result res = {.layer_root = layer_root,
                                   .content_root = content_root,
                                   .records = (int64_t)d->records,
-                                  .change_id = d->change_id};
+                                  .change_id = d->change_id,
+                                  .frozen_file = d->frozen_file,
+                                  .frozen_on = d->frozen_on};
     struct cat_disk_bytes bytes = {.read = d->bytes.read,
                                    .sent = d->bytes.sent,
                                    .zero = d->bytes.zero,
@@ -80,6 +83,8 @@ outcome_completed(const struct job_env *env, const struct point *p, struct err *
                           .backup_id = p->backup_id,
                           .vm_id = p->vm_uuid};
 
+    bool on_damaged = false;
+
     if (catalog_tx_begin(env->catalog, &tx, err) < 0)
         return err->class;
     for (size_t i = 0; i < p->n_disks; i++)
@@ -87,7 +92,14 @@ outcome_completed(const struct job_env *env, const struct point *p, struct err *
             return err->class;
     if (cat_backup_set_verification(env->catalog, p->job_id, &v, err) < 0 ||
         cat_backup_finish(env->catalog, p->job_id, &f, err) < 0 ||
-        release_all(env, p->job_id, err) < 0 || bus_emit(env, &e, err) < 0 ||
+        condemn_if_below(env, p, &on_damaged, err) < 0)
+        return err->class;
+    if (on_damaged) {
+        e.severity = "warning";
+        e.code = "parent_damaged";
+        e.message = "backup completed; what it stands on was found damaged meanwhile";
+    }
+    if (release_all(env, p->job_id, err) < 0 || bus_emit(env, &e, err) < 0 ||
         catalog_tx_commit(&tx, err) < 0)
         return err->class;
     FAILPOINT(CATALOG_COMMITTED);

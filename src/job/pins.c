@@ -11,6 +11,7 @@ struct pin {
     char *backup_id;
     unsigned readers;
     bool claimed;
+    bool merge; /* by a merge */
     struct pin *next;
 };
 
@@ -56,6 +57,11 @@ pins_pin(const char *backup_id, struct err *err)
     LOCK_SCOPE(&pins_lock);
     struct pin *p = find_locked(backup_id, true);
 
+    if (p->claimed && p->merge)
+        return err_set(err, ERR_EXISTS, "merge_running",
+                       "an older backup below '%s' is being merged into those above it: "
+                       "try again when that is done (`sendense backup ls`)",
+                       backup_id);
     if (p->claimed)
         return err_set(err, ERR_EXISTS, "backup_in_use", "backup '%s' is being deleted",
                        backup_id);
@@ -74,8 +80,8 @@ pins_unpin(const char *backup_id)
     drop_unused_locked();
 }
 
-int
-pins_claim(const char *backup_id, struct err *err)
+static int
+claim(const char *backup_id, bool merge, struct err *err)
 {
     LOCK_SCOPE(&pins_lock);
     struct pin *p = find_locked(backup_id, true);
@@ -84,10 +90,24 @@ pins_claim(const char *backup_id, struct err *err)
         return err_set(
             err, ERR_EXISTS, "backup_in_use",
             "backup '%s' is being read by a restore or a verification, is open "
-            "(`sendense restore exports`), or being deleted",
+            "(`sendense restore exports`), or being deleted "
+            "or merged",
             backup_id);
     p->claimed = true;
+    p->merge = merge;
     return 0;
+}
+
+int
+pins_claim(const char *backup_id, struct err *err)
+{
+    return claim(backup_id, false, err);
+}
+
+int
+pins_claim_merge(const char *backup_id, struct err *err)
+{
+    return claim(backup_id, true, err);
 }
 
 void

@@ -16,7 +16,8 @@ reader_open(const struct job_env *env, const struct reader_spec *s,
     struct export_spec spec = {.name = name,
                                .description = description,
                                .size_bytes = naming_round_up_512(s->size_bytes),
-                               .allocation_depth = true};
+                               .allocation_depth = true,
+                               .alone = s->alone};
 
     naming_export_make(name);
     naming_description(s->job_id, s->key, description);

@@ -4,6 +4,7 @@
 #ifndef SENDENSE_JOB_READER_H
 #define SENDENSE_JOB_READER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -23,6 +24,7 @@ struct reader_spec {
     const char *locator;
     uint32_t key;
     uint64_t size_bytes; /* true size of the disk */
+    bool alone;          /* only what the layer itself holds */
 };
 
 int reader_open(const struct job_env *env, const struct reader_spec *spec,

@@ -1,6 +1,7 @@
 #include "job/recover.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,11 +15,13 @@
 #include "catalog/cat_restore.h"
 #include "catalog/cat_verify.h"
 #include "catalog/catalog.h"
+#include "job/backup.h"
 #include "job/bus.h"
 #include "job/folder.h"
 #include "job/joblog.h"
 #include "job/journal.h"
 #include "job/live.h"
+#include "job/merge.h"
 #include "job/outcome.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
@@ -46,9 +49,8 @@ state_is_open(const char *state)
     return strcmp(state, "pending") == 0 || strcmp(state, "running") == 0;
 }
 
-/* Has the catalog no end of this job yet?  Also when the catalog cannot tell. */
-static bool
-job_is_open(struct job_env *env, const char *job_id)
+bool
+recover_job_is_open(struct job_env *env, const char *job_id)
 {
     struct cat_backup b = {0};
     struct cat_restore r = {0};
@@ -106,7 +108,8 @@ roll_forward(struct job_env *env, const struct cat_backup *row, struct err *err)
 }
 
 static void
-interrupt_backup(struct job_env *env, const struct cat_backup *row)
+interrupt_backup(struct job_env *env, const struct cat_backup *row,
+                 const struct err *no_resume)
 {
     struct outcome_failure f = {
         .state = "failed", .phase = row->current_phase, .bad_disk = -1};
@@ -115,11 +118,31 @@ interrupt_backup(struct job_env *env, const struct cat_backup *row)
 
     err_set(&why, ERR_UNAVAILABLE, INTERRUPTED,
             "the hub ended while this backup was %s; what it had made is removed: start "
-            "it again",
-            row->current_phase);
+            "it again (%s)",
+            row->current_phase, no_resume->msg);
     joblog_line(log, LOG_LEVEL_ERROR, "%s", why.msg);
     if (outcome_failed(env, row, &f, &why, &err) < 0)
         log_error("job='%s' store its outcome: %s", row->job_id, err.msg);
+}
+
+/* No point: it goes on, or everything of it is undone. */
+static void
+settle_unfinished(struct recovery *rec, const struct cat_backup *row)
+{
+    struct err err = ERR_INIT;
+    int r = backup_again(rec->env, row->job_id, &err);
+
+    if (r > 0) {
+        log_info("job='%s' backup '%s' goes on", row->job_id, row->backup_id);
+        rec->report->resumed++;
+    } else if (r == 0) {
+        leftovers_unmake(rec->env, row->job_id, &rec->how);
+        interrupt_backup(rec->env, row, &err);
+        rec->report->interrupted++;
+    } else {
+        log_error("job='%s' cannot go on now: %s", row->job_id, err.msg);
+        rec->report->left++;
+    }
 }
 
 static void
@@ -133,9 +156,7 @@ settle_backup(struct recovery *rec, const struct cat_backup *row)
                  row->backup_id);
         rec->report->rolled_forward++;
     } else if (r == 0) {
-        leftovers_unmake(rec->env, row->job_id, &rec->how);
-        interrupt_backup(rec->env, row);
-        rec->report->interrupted++;
+        settle_unfinished(rec, row);
     } else {
         /* Whether it has a point is not known: nothing of it may be touched. */
         log_error("job='%s' cannot be settled now: %s", row->job_id, err.msg);
@@ -156,7 +177,7 @@ is_live(const struct recovery *rec, const char *job_id)
 static bool
 is_orphan(const struct recovery *rec, const char *job_id)
 {
-    return !is_live(rec, job_id) && job_is_open(rec->env, job_id);
+    return !is_live(rec, job_id) && recover_job_is_open(rec->env, job_id);
 }
 
 static int
@@ -347,6 +368,31 @@ is_first_of_its_job(const struct cat_resources *l, size_t i)
     return true;
 }
 
+/* Deletions by a merge are gone on with, in a thread of their own. */
+static int
+settle_merges(struct recovery *rec, struct err *err)
+{
+    struct cat_resources open = {0};
+
+    if (cat_resource_list_open(rec->env->catalog, &open, err) < 0)
+        return err->class;
+    for (size_t i = 0; i < open.n && !leftovers_stop_asked(&rec->how); i++) {
+        const char *job = open.v[i].job_id;
+        struct err why = ERR_INIT;
+
+        if (strcmp(open.v[i].kind, RES_MERGE) != 0 || is_live(rec, job))
+            continue;
+        if (!leftovers_unmake(rec->env, job, &rec->how) ||
+            merge_resume(rec->env, job, &why) < 0) {
+            log_error("job='%s' go on with its merge: %s", job,
+                      why.class ? why.msg : "something of it is still there");
+            rec->report->left++;
+        }
+    }
+    cat_resources_done(&open);
+    return 0;
+}
+
 /* Entries of jobs that have ended: what an undo could not remove at its time. */
 static int
 settle_leftovers(struct recovery *rec, struct err *err)
@@ -359,24 +405,37 @@ settle_leftovers(struct recovery *rec, struct err *err)
         const char *job = open.v[i].job_id;
 
         if (is_first_of_its_job(&open, i) && !is_live(rec, job) &&
-            !job_is_open(rec->env, job) && !leftovers_unmake(rec->env, job, &rec->how))
+            !recover_job_is_open(rec->env, job) &&
+            !leftovers_unmake(rec->env, job, &rec->how))
             rec->report->left++;
     }
     cat_resources_done(&open);
     return 0;
 }
 
-int
-recover_round(struct job_env *env, const struct leftovers_how *how,
-              struct recover_report *ret, struct err *err)
+static int
+round_locked(struct job_env *env, const struct leftovers_how *how,
+             struct recover_report *ret, struct err *err)
 {
     struct recovery rec = {.env = env, .how = *how, .report = ret};
 
     if (settle_backups(&rec, err) < 0 || settle_restores(&rec, err) < 0 ||
         settle_verifies(&rec, err) < 0 || settle_exports(&rec, err) < 0 ||
-        settle_leftovers(&rec, err) < 0)
+        settle_merges(&rec, err) < 0 || settle_leftovers(&rec, err) < 0)
         return err_prefix(err, "recover");
     return 0;
+}
+
+/* The janitor's rounds and those that somebody asks for come one after the other: two
+ * must not give one job its end. */
+static pthread_mutex_t round_lock = PTHREAD_MUTEX_INITIALIZER;
+
+int
+recover_round(struct job_env *env, const struct leftovers_how *how,
+              struct recover_report *ret, struct err *err)
+{
+    LOCK_SCOPE(&round_lock);
+    return round_locked(env, how, ret, err);
 }
 
 /* Overlays end with the hub that made them, also those that a catalog which was lost
@@ -403,7 +462,7 @@ recover_all(struct job_env *env, struct recover_report *ret, struct err *err)
         return err->class;
     sweep_scratch(env);
     sweep_all(env, &ret->swept);
-    log_info("recovery: %u rolled forward, %u interrupted, %u files swept",
-             ret->rolled_forward, ret->interrupted, ret->swept);
+    log_info("recovery: %u rolled forward, %u resumed, %u interrupted, %u files swept",
+             ret->rolled_forward, ret->resumed, ret->interrupted, ret->swept);
     return 0;
 }

@@ -3,26 +3,23 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/merge_files.h"
 #include "job/pins.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
 
 int
-stored_open(struct job_env *env, const char *backup_id, struct stored *s, struct err *err)
+stored_open_claimed(struct job_env *env, const char *backup_id, struct stored *s,
+                    struct err *err)
 {
     memset(s, 0, sizeof *s);
-    /* Pinned before it is looked at: a deletion in between would be missed. */
-    if (pins_pin(backup_id, err) < 0)
-        return err->class;
     if (cat_backup_get(env->catalog, backup_id, &s->row, err) < 0) {
         if (err->class == ERR_NOT_FOUND)
             err_set(err, ERR_NOT_FOUND, "backup_not_found",
                     "no backup has the id '%.200s'; `sendense backup ls` lists them",
                     backup_id);
-        pins_unpin(backup_id);
         return err->class;
     }
-    s->pinned = true;
     if (strcmp(s->row.state, "completed") != 0)
         err_set(err, ERR_EXISTS, "backup_not_completed",
                 "backup '%s' is %s: only a completed backup holds data", backup_id,
@@ -31,6 +28,19 @@ stored_open(struct job_env *env, const char *backup_id, struct stored *s, struct
         repo_set_get(env, s->row.repository_id, &s->repo, err);
     if (err->class != 0)
         stored_close(s);
+    return err->class;
+}
+
+int
+stored_open(struct job_env *env, const char *backup_id, struct stored *s, struct err *err)
+{
+    /* Pinned before it is looked at: a deletion in between would be missed. */
+    if (pins_pin(backup_id, err) < 0)
+        return err->class;
+    if (stored_open_claimed(env, backup_id, s, err) < 0)
+        pins_unpin(backup_id);
+    else
+        s->pinned = true;
     return err->class;
 }
 
@@ -98,6 +108,9 @@ stored_load(struct stored *s, struct err *err)
         return err->class;
     }
     s->chains = xcalloc(s->point.n_disks, sizeof *s->chains);
+    for (size_t i = 0; i < s->point.n_disks; i++)
+        if (merge_check_free(s->repo, s->point.disks[i].locator, err) < 0)
+            return err->class;
     return compare(s, err);
 }
 

@@ -25,12 +25,15 @@ struct stored {
 };
 
 /* Row, state, pin, repository: no file is read yet.  ERR_NOT_FOUND "backup_not_found";
- * ERR_EXISTS "backup_not_completed", "backup_in_use"; ERR_UNAVAILABLE
+ * ERR_EXISTS "backup_not_completed", "backup_in_use", "merge_running"; ERR_UNAVAILABLE
  * "repository_unavailable". */
 int stored_open(struct job_env *env, const char *backup_id, struct stored *ret,
                 struct err *err);
-/* Reads the point.  ERR_CORRUPT "verification_failed" when it is missing, damaged, or not
- * the one that the catalog knows. */
+/* For who has claimed the backup: no pin. */
+int stored_open_claimed(struct job_env *env, const char *backup_id, struct stored *ret,
+                        struct err *err);
+/* Reads the point.  ERR_UNAVAILABLE "merge_unfinished"; ERR_CORRUPT "verification_failed"
+ * when it is missing, damaged, or not the one that the catalog knows. */
 int stored_load(struct stored *s, struct err *err);
 /* Fills one disk for verify_run(), with the roots of the point and the layers that it
  * stands on; @s must outlive it.  ERR_CORRUPT "verification_failed" when one of those, or

@@ -8,8 +8,10 @@
 #include "base/mem.h"
 #include "catalog/cat_backup.h"
 #include "catalog/cat_repository.h"
+#include "job/merge_files.h"
 #include "job/repo_set.h"
 #include "model/naming.h"
+#include "store/group_roots.h"
 #include "store/repo.h"
 
 struct vm_sweep {
@@ -17,7 +19,9 @@ struct vm_sweep {
     const char *repository_id;
     struct repo *repo;
     const char *vm;
-    unsigned *removed;
+    bool jobs_run; /* only look: nothing is removed, and what a job writes is its own */
+    sweep_fn *found;
+    void *arg;
 };
 
 /* Names of one folder. */
@@ -50,12 +54,36 @@ names_done(struct names *l)
 static bool
 file_seq(const char *name, uint32_t *ret)
 {
-    static const char *const suffixes[] = {".qcow2", ".manifest", ".manifest.part"};
+    static const char *const suffixes[] = {".qcow2", ".manifest", ".manifest.part",
+                                           GROUP_ROOTS_SUFFIX, ".merged"};
 
     for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
         if (naming_seq_from_file(name, suffixes[i], ret) == 0)
             return true;
     return false;
+}
+
+/* What a merge makes means nothing without its note. */
+static bool
+is_of_merge(const char *name)
+{
+    size_t n = strlen(name);
+
+    return strcmp(name, MERGE_NOTE_FILE ".tmp") == 0 ||
+           (n > 4 && strcmp(name + n - 4, ".new") == 0) ||
+           (n > 9 && strcmp(name + n - 9, ".new.part") == 0) ||
+           (n > 8 && strcmp(name + n - 8, ".new.tmp") == 0);
+}
+
+/* Looked for after the folder was listed: what a merge made that began later is not in
+ * the list. */
+static bool
+is_merging(struct repo *repo, const char *dir)
+{
+    struct merge_note note;
+    struct err err = ERR_INIT;
+
+    return merge_note_read(repo, dir, &note, &err) >= 0 || err.class != ERR_NOT_FOUND;
 }
 
 static bool
@@ -71,17 +99,11 @@ has_point(const struct names *points, uint32_t seq)
 }
 
 static void
-remove_file(struct repo *repo, const char *dir, const char *name, unsigned *removed)
+found_file(const struct vm_sweep *s, const char *dir, const char *name)
 {
     CLEANUP_FREE char *path = xasprintf("%s/%s", dir, name);
-    struct err err = ERR_INIT;
 
-    if (repo_remove(repo, path, true, &err) < 0) {
-        log_error("sweep: remove '%s': %s", path, err.msg);
-        return;
-    }
-    log_warn("sweep: '%s' belonged to no job and no point, removed", path);
-    (*removed)++;
+    s->found(s->arg, s->repo, path);
 }
 
 /* A backup that the catalog knows keeps its files even when its point is gone: a folder
@@ -97,7 +119,7 @@ is_known(const struct vm_sweep *s, uint32_t seq, const char *path)
     if (cat_backup_by_seq(s->env->catalog, s->vm, s->repository_id, seq, &row, &err) < 0)
         return err.class != ERR_NOT_FOUND;
     known = strcmp(row.state, "failed") != 0 && strcmp(row.state, "cancelled") != 0;
-    if (known && strcmp(row.state, "completed") == 0)
+    if (known && !s->jobs_run && strcmp(row.state, "completed") == 0)
         log_error("sweep: backup '%s' has lost its point, '%s' is kept: bring the file "
                   "back, or delete the backup",
                   row.backup_id, path);
@@ -113,19 +135,31 @@ sweep_disk(const struct vm_sweep *s, const char *dir, const struct names *points
     struct names files = {0};
     struct err ignored = ERR_INIT;
     int r = repo_list(repo, dir, collect, &files, err);
+    bool merging = r >= 0 && is_merging(repo, dir);
 
-    for (size_t i = 0; r >= 0 && i < files.n; i++) {
+    for (size_t i = 0; r >= 0 && !merging && i < files.n; i++) {
         uint32_t seq;
 
-        if (file_seq(files.v[i], &seq) && !has_point(points, seq) &&
-            !is_known(s, seq, files.v[i]))
-            remove_file(repo, dir, files.v[i], s->removed);
+        if (is_of_merge(files.v[i]) ||
+            (file_seq(files.v[i], &seq) && !has_point(points, seq) &&
+             !is_known(s, seq, files.v[i])))
+            found_file(s, dir, files.v[i]);
     }
     names_done(&files);
     /* Only an empty one goes. */
-    if (r >= 0)
+    if (r >= 0 && !s->jobs_run)
         repo_remove_dir(repo, dir, &ignored);
     return r;
+}
+
+/* Of a point that is being written: its name becomes the point's. */
+static bool
+is_being_written(const struct vm_sweep *s, const char *name)
+{
+    uint32_t seq;
+
+    return s->jobs_run && naming_seq_from_file(name, ".json.tmp", &seq) == 0 &&
+           is_known(s, seq, name);
 }
 
 static int
@@ -139,8 +173,9 @@ sweep_vm(const struct vm_sweep *s, struct err *err)
 
     for (size_t i = 0; r >= 0 && i < points.n; i++)
         if (strlen(points.v[i]) > 4 &&
-            strcmp(points.v[i] + strlen(points.v[i]) - 4, ".tmp") == 0)
-            remove_file(repo, points_dir, points.v[i], s->removed);
+            strcmp(points.v[i] + strlen(points.v[i]) - 4, ".tmp") == 0 &&
+            !is_being_written(s, points.v[i]))
+            found_file(s, points_dir, points.v[i]);
     if (r >= 0)
         r = repo_list(repo, disks_dir, collect, &disks, err);
     for (size_t i = 0; r >= 0 && i < disks.n; i++) {
@@ -154,27 +189,55 @@ sweep_vm(const struct vm_sweep *s, struct err *err)
     return r;
 }
 
-static void
-sweep_repository(struct job_env *env, const char *id, struct repo *repo,
-                 unsigned *removed)
+/* 0, or the failure of the first folder that could not be listed; the others are done
+ * all the same. */
+static int
+sweep_repository(struct vm_sweep *s, struct err *err)
 {
     struct names vms = {0};
-    struct err err = ERR_INIT;
 
-    if (repo_list(repo, "vms", collect, &vms, &err) < 0)
-        log_error("sweep of '%s': %s", repo_folder(repo), err.msg);
-    for (size_t i = 0; err.class == 0 && i < vms.n; i++) {
-        struct vm_sweep s = {.env = env,
-                             .repository_id = id,
-                             .repo = repo,
-                             .vm = vms.v[i],
-                             .removed = removed};
+    if (repo_list(s->repo, "vms", collect, &vms, err) < 0)
+        err_prefix(err, "look through '%s'", repo_folder(s->repo));
+    for (size_t i = 0; i < vms.n; i++) {
         struct err e = ERR_INIT;
 
-        if (uuid_is_valid(vms.v[i]) && sweep_vm(&s, &e) < 0)
-            log_error("sweep of VM '%s' in '%s': %s", vms.v[i], repo_folder(repo), e.msg);
+        s->vm = vms.v[i];
+        if (!uuid_is_valid(s->vm) || sweep_vm(s, &e) >= 0)
+            continue;
+        log_error("sweep of VM '%s' in '%s': %s", s->vm, repo_folder(s->repo), e.msg);
+        if (err->class == 0)
+            *err = e;
     }
     names_done(&vms);
+    return err->class;
+}
+
+int
+sweep_look(struct job_env *env, const char *repository_id, struct repo *repo,
+           sweep_fn *found, void *arg, struct err *err)
+{
+    struct vm_sweep s = {.env = env,
+                         .repository_id = repository_id,
+                         .repo = repo,
+                         .jobs_run = true,
+                         .found = found,
+                         .arg = arg};
+
+    return sweep_repository(&s, err);
+}
+
+static void
+remove_file(void *arg, struct repo *repo, const char *name)
+{
+    unsigned *removed = arg;
+    struct err err = ERR_INIT;
+
+    if (repo_remove(repo, name, true, &err) < 0) {
+        log_error("sweep: remove '%s': %s", name, err.msg);
+        return;
+    }
+    log_warn("sweep: '%s' belonged to no job and no point, removed", name);
+    (*removed)++;
 }
 
 void
@@ -190,11 +253,15 @@ sweep_all(struct job_env *env, unsigned *ret_removed)
         return;
     }
     for (size_t i = 0; i < list.n; i++) {
+        struct vm_sweep s = {.env = env,
+                             .repository_id = list.v[i].id,
+                             .found = remove_file,
+                             .arg = ret_removed};
         struct err e = ERR_INIT;
-        struct repo *repo;
 
-        if (repo_set_get(env, list.v[i].id, &repo, &e) >= 0)
-            sweep_repository(env, list.v[i].id, repo, ret_removed);
+        if (repo_set_get(env, list.v[i].id, &s.repo, &e) >= 0 &&
+            sweep_repository(&s, &e) < 0)
+            log_error("sweep of '%s': %s", repo_folder(s.repo), e.msg);
     }
     cat_repositories_done(&list);
 }

@@ -1,6 +1,7 @@
 #include "job/verify.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -11,6 +12,7 @@
 #include "catalog/cat_verify.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+#include "job/condemn.h"
 #include "job/outcome.h"
 #include "job/stored.h"
 
@@ -24,7 +26,7 @@ struct verify_job {
     char *bad_ranges; /* JSON text */
     bool chain;
     bool direct;
-    char **damaged; /* locators of layers that cannot be had any more, of older backups */
+    char (*damaged)[UUID_STR_SIZE]; /* ids of layers: the lowest that is, of each disk */
     size_t n_damaged;
     struct err why; /* of the end; class 0 = verified */
 };
@@ -37,22 +39,85 @@ job_free(struct verify_job *j)
     stored_close(&j->stored);
     joblog_close(j->log);
     free(j->bad_ranges);
-    for (size_t i = 0; i < j->n_damaged; i++)
-        free(j->damaged[i]);
     free(j->damaged);
     live = j->live;
     free(j);
     live_end(live);
 }
 
-/* A damaged layer takes all above it with it. */
 static void
-note_damaged(struct verify_job *j, const struct verify_disk *d)
+note_damaged(struct verify_job *j, const char *layer_id)
 {
-    for (size_t k = d->damaged_from; d->damaged && d->below && k < d->below->n; k++) {
-        j->damaged = xreallocarray(j->damaged, j->n_damaged + 1, sizeof *j->damaged);
-        j->damaged[j->n_damaged++] = xstrdup(d->below->v[k].locator);
+    j->damaged = xreallocarray(j->damaged, j->n_damaged + 1, sizeof *j->damaged);
+    snprintf(j->damaged[j->n_damaged++], UUID_STR_SIZE, "%s", layer_id);
+}
+
+/* A damaged layer takes all above it with it, and the catalog knows these. */
+static void
+note_disk(struct verify_job *j, const struct verify_disk *d)
+{
+    size_t n = d->damaged && d->below ? d->below->n : 0;
+    size_t from = d->damaged_from;
+
+    if (!d->damaged)
+        return;
+    /* A verification of the tip alone also reads the records of all below it. */
+    for (size_t k = 0; !j->chain && from == n && k < n; k++) {
+        struct err ignored = ERR_INIT;
+
+        if (condemn_is_damaged(&d->below->v[k], &ignored))
+            from = k;
     }
+    note_damaged(j, from < n ? d->below->v[from].layer_id : d->layer_id);
+}
+
+/* The point is gone or another one, or a chain cannot be followed down: then nothing
+ * tells which disk could still be had. */
+static void
+note_all(struct verify_job *j)
+{
+    for (size_t i = 0; i < j->stored.row.n_disks; i++)
+        note_damaged(j, j->stored.row.disks[i].layer_id);
+}
+
+/* The chain of disk @index cannot be followed down to its base.  The lowest layer from
+ * which that is so is the one that is damaged, as far as the catalog knows them. */
+static void
+note_broken(struct verify_job *j, size_t index)
+{
+    char bad[UUID_STR_SIZE];
+    bool broken = true;
+
+    snprintf(bad, sizeof bad, "%s", j->stored.point.disks[index].layer_id);
+    while (broken) {
+        CLEANUP_CHAIN struct chain c = {.n = 0};
+        struct cat_backup_disk d = {0}, parent = {0};
+        struct err why = ERR_INIT;
+
+        broken = cat_backup_disk_by_layer(j->env->catalog, bad, &d, &why) >= 0 &&
+                 d.parent_layer_id &&
+                 cat_backup_disk_by_layer(j->env->catalog, d.parent_layer_id, &parent,
+                                          &why) >= 0 &&
+                 chain_load(j->stored.repo, parent.locator, &c, &why) < 0 &&
+                 why.class == ERR_CORRUPT;
+        if (broken)
+            snprintf(bad, sizeof bad, "%s", parent.layer_id);
+        cat_backup_disk_done(&d);
+        cat_backup_disk_done(&parent);
+    }
+    note_damaged(j, bad);
+}
+
+static int
+fill(struct verify_job *j, struct verify_disk *disks, struct err *err)
+{
+    for (size_t i = 0; i < j->stored.point.n_disks; i++)
+        if (stored_fill(&j->stored, i, &disks[i], err) < 0) {
+            if (err->class == ERR_CORRUPT)
+                note_broken(j, i);
+            return err->class;
+        }
+    return 0;
 }
 
 static int
@@ -71,7 +136,7 @@ run(struct verify_job *j, struct err *err)
                            .live = j->live,
                            .log = j->log,
                            .limits = &j->env->limits};
-    int r = 0;
+    int r;
 
     live_set_phase(j->live, "verifying");
     if (cat_verify_set_state(j->env->catalog, j->id, &t, err) < 0 ||
@@ -79,12 +144,11 @@ run(struct verify_job *j, struct err *err)
         return err->class;
     v.n = j->stored.point.n_disks;
     v.disks = disks = xcalloc(v.n, sizeof *disks);
-    for (size_t i = 0; r >= 0 && i < v.n; i++)
-        r = stored_fill(&j->stored, i, &disks[i], err);
+    r = fill(j, disks, err);
     if (r >= 0)
         r = j->chain ? verify_run_chains(&v, err) : verify_run(&v, err);
     for (size_t i = 0; i < v.n; i++)
-        note_damaged(j, &disks[i]);
+        note_disk(j, &disks[i]);
     j->bad_ranges = verify_bad_ranges_text(&v);
     j->direct = true;
     for (size_t i = 0; i < v.n; i++)
@@ -93,29 +157,17 @@ run(struct verify_job *j, struct err *err)
     return r;
 }
 
-/* The verdict on the backups below. */
+/* The verdict on the backups that made the damaged layers, and on all that need them. */
 static int
-store_damaged(struct verify_job *j, const struct cat_verification *v, struct err *err)
+store_damaged(struct verify_job *j, const char *readback, struct err *err)
 {
-    for (size_t i = 0; i < j->n_damaged; i++) {
-        struct naming_locator at;
-        struct cat_backup row = {0};
-        int r;
+    char ignored[NAMING_BACKUP_ID_SIZE];
 
-        if (naming_locator_parse(j->damaged[i], &at) < 0)
-            continue;
-        r = cat_backup_by_seq(j->env->catalog, j->stored.row.vm_id,
-                              j->stored.row.repository_id, at.seq, &row, err);
-        if (r >= 0)
-            r = cat_backup_set_verification(j->env->catalog, row.job_id, v, err);
-        if (r < 0 && err->class == ERR_NOT_FOUND) {
-            err_clear(err);
-            r = 0;
-        }
-        cat_backup_done(&row);
-        if (r < 0)
-            return r;
-    }
+    if (j->n_damaged == 0)
+        note_all(j);
+    for (size_t i = 0; i < j->n_damaged; i++)
+        if (condemn_layer(j->env, j->damaged[i], readback, ignored, err) < 0)
+            return err->class;
     return 0;
 }
 
@@ -203,7 +255,7 @@ store_outcome(void *arg, struct err *err)
     if ((sound || damaged) &&
         cat_backup_set_verification(j->env->catalog, j->stored.row.job_id, &v, err) < 0)
         return err->class;
-    if ((damaged && store_damaged(j, &v, err) < 0) ||
+    if ((damaged && store_damaged(j, v.readback, err) < 0) ||
         cat_verify_finish(j->env->catalog, j->id, &f, err) < 0 ||
         bus_emit(j->env, &e, err) < 0)
         return err->class;

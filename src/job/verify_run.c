@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "job/worker_run.h"
+#include "store/group_roots.h"
 
 /* A layer that is gone, or that cannot be opened, is damage like any other.  A qemu-nbd
  * that does not start for want of something else says nothing about the backup. */
@@ -21,8 +22,46 @@ cannot_open(const struct verify_disk *d, struct err *err)
     return err_prefix(err, "disk %u", d->key);
 }
 
+static void
+mark(struct verify_disk *d, size_t depth)
+{
+    if (!d->damaged)
+        d->damaged_from = depth;
+    d->damaged = true;
+}
+
+static void
+add_bad(struct verify_run *v, const struct bad_range_item *bad)
+{
+    joblog_line(v->log, LOG_LEVEL_ERROR,
+                "damaged: disk device_key=%u offset=%llu length=%llu reason=%s", bad->key,
+                (unsigned long long)bad->offset, (unsigned long long)bad->length,
+                bad_range_to_str(bad->reason));
+    if (v->n_bad < VERIFY_BAD_RANGES_MAX)
+        v->bad[v->n_bad++] = *bad;
+    if (v->on_bad)
+        v->on_bad(v->arg, bad);
+}
+
+/* Nothing of it can be read; the other disks may be sound. */
+static void
+leave_out(struct verify_run *v, struct verify_disk *d, struct err *err, struct err *first)
+{
+    struct bad_range_item bad = {
+        .key = d->key, .length = d->size_bytes, .reason = BAD_READ_ERROR};
+
+    joblog_line(v->log, LOG_LEVEL_ERROR, "%s", err->msg);
+    snprintf(bad.locator, sizeof bad.locator, "%s", d->locator);
+    add_bad(v, &bad);
+    mark(d, d->below ? d->below->n : 0);
+    d->unreadable = true;
+    if (first->class == 0)
+        *first = *err;
+    err_clear(err);
+}
+
 static int
-open_readers(struct verify_run *v, struct err *err)
+open_readers(struct verify_run *v, struct err *first, struct err *err)
 {
     for (size_t i = 0; i < v->n; i++) {
         struct verify_disk *d = &v->disks[i];
@@ -30,17 +69,24 @@ open_readers(struct verify_run *v, struct err *err)
                                 .repo = v->repo,
                                 .locator = d->locator,
                                 .key = d->key,
-                                .size_bytes = d->size_bytes};
+                                .size_bytes = d->size_bytes,
+                                .alone = v->task == WORKER_VERIFY};
 
         if (d->source)
             continue;
-        v->has_disk = true;
-        v->disk = d->key;
-        if (reader_open(v->env, &s, &d->reader, err) < 0)
-            return cannot_open(d, err);
-        d->direct = export_is_direct(d->reader.export);
+        if (reader_open(v->env, &s, &d->reader, err) >= 0) {
+            d->direct = export_is_direct(d->reader.export);
+            continue;
+        }
+        cannot_open(d, err);
+        if (first->class == 0) {
+            v->has_disk = true;
+            v->disk = d->key;
+        }
+        if (v->task != WORKER_VERIFY || err->class != ERR_CORRUPT)
+            return err->class;
+        leave_out(v, d, err, first);
     }
-    v->has_disk = false;
     return 0;
 }
 
@@ -51,6 +97,27 @@ fill_layer(struct worker_spec_layer *l, const char *manifest, const char *id,
     l->manifest = xstrdup(manifest);
     snprintf(l->layer_id, sizeof l->layer_id, "%s", id);
     memcpy(l->layer_root, root, MANIFEST_HASH_SIZE);
+}
+
+/* The digests of groups lie beside the manifest. */
+static char *
+roots_of(const char *manifest)
+{
+    return xasprintf("%.*s" GROUP_ROOTS_SUFFIX, (int)(strrchr(manifest, '.') - manifest),
+                     manifest);
+}
+
+static void
+fill_roots(const struct verify_disk *d, const char *manifest, struct worker_spec_disk *s)
+{
+    const struct chain_layer *parent;
+
+    s->roots = roots_of(manifest);
+    if (!d->below || d->below->n == 0)
+        return;
+    parent = &d->below->v[d->below->n - 1];
+    s->parent_roots = roots_of(parent->manifest);
+    memcpy(s->parent_content_root, parent->content_root, MANIFEST_HASH_SIZE);
 }
 
 static int
@@ -74,7 +141,11 @@ fill_disk(const struct verify_run *v, const struct verify_disk *d,
     for (size_t i = 0; i < n; i++)
         fill_layer(&s->layers[i], d->below->v[i].manifest, d->below->v[i].layer_id,
                    d->below->v[i].layer_root);
-    fill_layer(&s->layers[n], path, d->layer_id, d->layer_root);
+    fill_layer(&s->layers[n], d->manifest ? d->manifest : path, d->layer_id,
+               d->layer_root);
+    if (d->is_new)
+        fill_roots(d, path, s);
+    s->delta = d->delta ? xstrdup(d->delta) : NULL;
     s->has_content_root = d->has_content_root;
     memcpy(s->content_root, d->content_root, sizeof s->content_root);
     return 0;
@@ -101,7 +172,7 @@ on_disk_done(struct verify_disk *d, const struct job_event *e)
 }
 
 static void
-on_bad_range(struct verify_run *v, const struct verify_disk *d, const struct job_event *e)
+on_bad_range(struct verify_run *v, struct verify_disk *d, const struct job_event *e)
 {
     struct bad_range_item bad = {.key = e->disk,
                                  .offset = e->offset,
@@ -109,14 +180,30 @@ on_bad_range(struct verify_run *v, const struct verify_disk *d, const struct job
                                  .reason = e->bad_reason};
 
     snprintf(bad.locator, sizeof bad.locator, "%s", d ? d->locator : "");
-    joblog_line(v->log, LOG_LEVEL_ERROR,
-                "damaged: disk device_key=%u offset=%llu length=%llu reason=%s", e->disk,
-                (unsigned long long)e->offset, (unsigned long long)e->length,
-                bad_range_to_str(e->bad_reason));
-    if (v->n_bad < VERIFY_BAD_RANGES_MAX)
-        v->bad[v->n_bad++] = bad;
-    if (v->on_bad)
-        v->on_bad(v->arg, &bad);
+    if (d)
+        mark(d, d->below ? d->below->n : 0);
+    add_bad(v, &bad);
+}
+
+static void
+add_counters(struct byte_counters *sum, const struct byte_counters *c)
+{
+    sum->done += c->done;
+    sum->read += c->read;
+    sum->sent += c->sent;
+    sum->zero += c->zero;
+    sum->skipped += c->skipped;
+    sum->audit += c->audit;
+}
+
+static void
+on_progress(struct verify_run *v, const struct verify_disk *d, const struct job_event *e)
+{
+    struct byte_counters shown = e->bytes;
+
+    if (d)
+        add_counters(&shown, &d->before);
+    live_update(v->live, e->disk, &shown);
 }
 
 static void
@@ -127,8 +214,7 @@ on_event(void *arg, const struct job_event *e)
 
     switch (e->type) {
     case EVENT_PROGRESS:
-        if (v->on_progress)
-            v->on_progress(v->arg);
+        on_progress(v, d, e);
         break;
     case EVENT_BAD_RANGE:
         on_bad_range(v, d, e);
@@ -136,6 +222,9 @@ on_event(void *arg, const struct job_event *e)
     case EVENT_DISK_DONE:
         if (d)
             on_disk_done(d, e);
+        joblog_line(v->log, LOG_LEVEL_INFO,
+                    "disk device_key=%u read back, manifest_bytes=%llu so far", e->disk,
+                    (unsigned long long)e->manifest_bytes);
         break;
     case EVENT_WARNING:
         joblog_line(v->log, LOG_LEVEL_WARN, "worker warning code=%s message='%s'",
@@ -150,7 +239,8 @@ static int
 check_done(struct verify_run *v, struct err *err)
 {
     for (size_t i = 0; i < v->n; i++)
-        if (!v->disks[i].done || !v->disks[i].has_content_root) {
+        if (!v->disks[i].unreadable &&
+            (!v->disks[i].done || !v->disks[i].has_content_root)) {
             v->has_disk = true;
             v->disk = v->disks[i].key;
             return err_set(err, ERR_PROTOCOL, "worker_protocol",
@@ -160,8 +250,9 @@ check_done(struct verify_run *v, struct err *err)
     return 0;
 }
 
-int
-verify_run(struct verify_run *v, struct err *err)
+/* Of the disks that can be read. */
+static int
+run_worker(struct verify_run *v, struct err *err)
 {
     CLEANUP_WORKER_SPEC struct worker_spec spec = {.attempt = v->attempt,
                                                    .task = v->task,
@@ -174,20 +265,49 @@ verify_run(struct verify_run *v, struct err *err)
                            .spec = &spec,
                            .on_event = on_event,
                            .arg = v};
-    int r = open_readers(v, err);
 
     strncpy(spec.job_id, v->job_id, sizeof spec.job_id - 1);
     spec.disks = xcalloc(v->n, sizeof *spec.disks);
-    spec.n_disks = v->n;
-    for (size_t i = 0; r >= 0 && i < v->n; i++)
-        r = fill_disk(v, &v->disks[i], &spec.disks[i], err);
-    if (r >= 0) {
-        r = worker_run(&w, err);
+    for (size_t i = 0; i < v->n; i++)
+        if (!v->disks[i].unreadable &&
+            fill_disk(v, &v->disks[i], &spec.disks[spec.n_disks++], err) < 0)
+            return err->class;
+    if (spec.n_disks == 0)
+        return 0;
+    if (worker_run(&w, err) < 0) {
         v->has_disk = w.has_disk;
         v->disk = w.disk;
+        if (err->class == ERR_CORRUPT && w.has_disk && find(v, w.disk)) {
+            struct verify_disk *d = find(v, w.disk);
+
+            mark(d, d->below ? d->below->n : 0);
+        }
+        return err->class;
     }
-    if (r >= 0)
-        r = check_done(v, err);
+    return check_done(v, err);
+}
+
+int
+verify_run(struct verify_run *v, struct err *err)
+{
+    struct err first = ERR_INIT; /* of the disks that cannot be read */
+    int r;
+
+    v->has_disk = false;
+    r = open_readers(v, &first, err);
+    if (r >= 0) {
+        bool has_disk = v->has_disk;
+        uint32_t disk = v->disk;
+
+        r = run_worker(v, err);
+        /* What ended it for another reason says more than damage. */
+        if (first.class != 0 && (r >= 0 || err->class == ERR_CORRUPT)) {
+            *err = first;
+            r = first.class;
+            v->has_disk = has_disk;
+            v->disk = disk;
+        }
+    }
     for (size_t i = 0; i < v->n; i++)
         reader_close(v->env, v->job_id, v->log, &v->disks[i].reader);
     return r < 0 ? err->class : 0;
@@ -203,6 +323,8 @@ at_depth(const struct verify_disk *d, size_t depth, struct chain *below)
     const struct chain_layer *l;
     struct verify_disk then = *d;
 
+    then.direct = then.done = then.damaged = then.unreadable = false;
+    then.bytes = (struct byte_counters){.done = 0};
     if (!c || depth == c->n)
         return then;
     l = &c->v[depth];
@@ -217,27 +339,23 @@ at_depth(const struct verify_disk *d, size_t depth, struct chain *below)
     return then;
 }
 
+/* The first is the cause: what stands on it cannot be had either. */
 static void
-mark(struct verify_disk *d, size_t depth)
+take_round(struct verify_disk *d, const struct verify_disk *then, size_t depth)
 {
-    if (!d->damaged)
-        d->damaged_from = depth;
-    d->damaged = true;
-}
-
-/* What a round at @depth found: ranges name their disks, the error names one. */
-static void
-mark_damaged(struct verify_run *v, const struct verify_run *round, size_t depth,
-             size_t n_bad_before)
-{
-    for (size_t i = n_bad_before; i < round->n_bad; i++) {
-        struct verify_disk *d = find(v, round->bad[i].key);
-
-        if (d)
-            mark(d, depth);
+    if (then->damaged)
+        mark(d, depth);
+    d->direct = then->direct && (depth == 0 || d->direct);
+    d->done = then->done && (depth == 0 || d->done);
+    d->bytes = then->bytes;
+    if (then->done)
+        add_counters(&d->before, &then->bytes);
+    else
+        d->before.done += then->size_bytes;
+    if (then->locator == d->locator && then->has_content_root) {
+        d->has_content_root = true;
+        memcpy(d->content_root, then->content_root, sizeof d->content_root);
     }
-    if (round->has_disk && find(v, round->disk))
-        mark(find(v, round->disk), depth);
 }
 
 /* All disks that have a layer @depth. */
@@ -260,28 +378,30 @@ verify_depth(struct verify_run *v, size_t depth, struct err *err)
         joblog_line(v->log, LOG_LEVEL_INFO, "layer '%s'", disks[round.n - 1].locator);
     }
     r = verify_run(&round, err);
-    if (r < 0 && err->class == ERR_CORRUPT) {
-        mark_damaged(v, &round, depth, v->n_bad);
-        for (size_t i = 0; i < round.n; i++)
-            if (round.has_disk && disks[i].key == round.disk)
-                err_prefix(err, "layer '%s'", disks[i].locator);
-    }
+    for (size_t i = 0; r < 0 && i < round.n; i++)
+        if (err->class == ERR_CORRUPT && round.has_disk && disks[i].key == round.disk)
+            err_prefix(err, "layer '%s'", disks[i].locator);
     memcpy(v->bad, round.bad, sizeof v->bad);
     v->n_bad = round.n_bad;
     v->has_disk = round.has_disk;
     v->disk = round.disk;
-    for (size_t i = 0; i < round.n; i++) {
-        struct verify_disk *d = &v->disks[of[i]];
-
-        d->direct = disks[i].direct && (depth == 0 || d->direct);
-        d->done = disks[i].done && (depth == 0 || d->done);
-        d->bytes = disks[i].bytes;
-        if (disks[i].locator == d->locator && disks[i].has_content_root) {
-            d->has_content_root = true;
-            memcpy(d->content_root, disks[i].content_root, sizeof d->content_root);
-        }
-    }
+    for (size_t i = 0; i < round.n; i++)
+        take_round(&v->disks[of[i]], &disks[i], depth);
     return r;
+}
+
+/* So that percent and time left are of all rounds. */
+static void
+tell_totals(const struct verify_run *v)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        const struct verify_disk *d = &v->disks[i];
+        uint64_t total = d->size_bytes;
+
+        for (size_t k = 0; d->below && k < d->below->n; k++)
+            total += d->below->v[k].size_bytes;
+        live_raise_total(v->live, d->key, total);
+    }
 }
 
 int
@@ -294,6 +414,7 @@ verify_run_chains(struct verify_run *v, struct err *err)
     for (size_t i = 0; i < v->n; i++)
         if (v->disks[i].below && v->disks[i].below->n > deepest)
             deepest = v->disks[i].below->n;
+    tell_totals(v);
     for (size_t depth = 0; depth <= deepest; depth++) {
         if (verify_depth(v, depth, err) >= 0)
             continue;

@@ -28,19 +28,24 @@ struct verify_disk {
     const char *layer_id;
     uint8_t layer_root[MANIFEST_HASH_SIZE];
     const struct chain *below; /* the layers that it stands on; NULL or empty = a full */
+    bool is_new; /* made by this job: of the layers below only what it touched is read */
     bool has_content_root;
     uint8_t content_root[MANIFEST_HASH_SIZE]; /* out when !has_content_root */
     const char *target;                       /* restore: NBD URI to copy to; else NULL */
     bool resume; /* the target holds what an earlier try wrote */
     /* What is read: NULL = the layer, through an export of its own; else this URI. */
     const char *source;
+    struct byte_counters before; /* of earlier rounds: added to what is shown */
+    /* verify: of what a merge made.  NULL = the layer's own manifest; all blocks. */
+    const char *manifest, *delta;
     /* out */
     bool direct; /* what was read came from the medium */
     bool done;
-    bool damaged;        /* verify_run_chains(): a layer of it is, from the one of */
-    size_t damaged_from; /* this number on, 0 = the base: its moments cannot be had */
+    bool damaged;        /* a layer of it is, from the one of this number on, */
+    size_t damaged_from; /* 0 = the base: its moments cannot be had */
     struct byte_counters bytes;
     /* private */
+    bool unreadable; /* no reader could be opened, for damage */
     struct reader_export reader;
 };
 
@@ -65,8 +70,6 @@ struct verify_run {
     bool salvage;
     /* called for each bad range, also beyond those that are kept; NULL = not */
     void (*on_bad)(void *arg, const struct bad_range_item *bad);
-    /* called for each progress event; NULL = not */
-    void (*on_progress)(void *arg);
     void *arg;
     /* out */
     struct bad_range_item bad[VERIFY_BAD_RANGES_MAX];
@@ -76,12 +79,13 @@ struct verify_run {
 };
 
 /* Opens the readers, runs the worker, closes the readers.  ERR_CORRUPT
- * "verification_failed". */
+ * "verification_failed".  A WORKER_VERIFY looks at every disk whatever is wrong with the
+ * others: the first damaged one gives the error, all of it is in @v->bad, in the log and
+ * in the disks' `damaged`. */
 int verify_run(struct verify_run *v, struct err *err);
 
 /* Verifies what every layer of every disk wrote, base first: as verify_run() at each of
- * their moments.  Damage in one layer does not end it; the first damaged one gives the
- * error, all of it is in @v->bad and the log.  For WORKER_VERIFY only. */
+ * their moments.  Damage in one layer does not end it.  For WORKER_VERIFY only. */
 int verify_run_chains(struct verify_run *v, struct err *err);
 
 /* JSON array of the bad ranges, "[]" when none; caller frees. */

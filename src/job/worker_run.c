@@ -76,10 +76,6 @@ take_line(struct reader *r, const char *line, size_t n, struct err *err)
         r->result = e;
         memset(&e, 0, sizeof e);
         break;
-    case EVENT_PROGRESS:
-        live_update(r->w->live, e.disk, &e.bytes);
-        r->w->on_event(r->w->arg, &e);
-        break;
     default:
         r->w->on_event(r->w->arg, &e);
         break;

@@ -10,12 +10,12 @@
 #include "model/jobevent.h"
 #include "model/jobspec.h"
 
-/* Everything the worker says but hello and result; progress was given to @live before. */
+/* Everything the worker says but hello and result. */
 typedef void (*worker_event_fn)(void *arg, const struct job_event *e);
 
 struct worker_job {
     const struct job_env *env;
-    struct live_job *live;
+    struct live_job *live; /* its cancel descriptor ends the worker */
     struct joblog *log;
     const struct worker_spec *spec;
     worker_event_fn on_event;

@@ -19,10 +19,20 @@ int content_root_new(uint64_t disk_size, struct content_root **ret, struct err *
 void content_root_free(struct content_root *c);
 void cleanup_content_root(struct content_root **c);
 
+/* Told, in ascending order, of each group that has a data block: its digest. */
+typedef int (*content_root_group_fn)(void *arg, uint64_t group,
+                                     const uint8_t digest[MANIFEST_HASH_SIZE],
+                                     struct err *err);
+void content_root_on_group(struct content_root *c, content_root_group_fn fn, void *arg);
+
 /* Data blocks in ascending order; blocks that are left out are zero.  ERR_INVALID
  * "manifest_invalid" when @block is not above the last one or not in the disk. */
 int content_root_add(struct content_root *c, uint64_t block,
                      const uint8_t hash[MANIFEST_HASH_SIZE], struct err *err);
+/* A whole group by its digest, as it was told for another root.  ERR_INVALID
+ * "manifest_invalid" as above. */
+int content_root_add_group(struct content_root *c, uint64_t group,
+                           const uint8_t digest[MANIFEST_HASH_SIZE], struct err *err);
 /* Once, after the last block. */
 int content_root_finish(struct content_root *c, uint8_t ret_root[MANIFEST_HASH_SIZE],
                         struct err *err);

@@ -176,6 +176,7 @@ get_members(struct jreader *r, struct job_event *e)
         codec_hash(r, "layer_root", e->layer_root);
         e->records = jget_u64(r, "records");
         e->has_content_root = codec_hash_opt(r, "content_root", e->content_root);
+        e->manifest_bytes = jopt_u64(r, "manifest_bytes", 0);
         get_counters(r, &e->bytes);
         break;
     case EVENT_RESULT:
@@ -291,6 +292,8 @@ put_members(json_t *o, const struct job_event *e)
         codec_put_hash(o, "layer_root", true, e->layer_root);
         codec_put_u64(o, "records", e->records);
         codec_put_hash(o, "content_root", e->has_content_root, e->content_root);
+        if (e->manifest_bytes)
+            codec_put_u64(o, "manifest_bytes", e->manifest_bytes);
         put_counters(o, &e->bytes);
         break;
     case EVENT_RESULT:

@@ -81,6 +81,8 @@ struct byte_counters { /* meaning: protocol.md section 4 */
 /* What a snapshot holds, and what it cannot hold.  Texts are never NULL but change_id. */
 struct event_snapshot {
     char *ref, *name;
+    char *stands_on; /* the snapshot that the VM ran on when it was taken; "" = none */
+    char *chain;     /* of which files it is made, as a hash; or NULL */
     bool quiesced;
     struct event_snapshot_disk {
         uint32_t key;
@@ -122,8 +124,10 @@ struct job_event {
     uint8_t layer_root[MANIFEST_HASH_SIZE]; /* disk_done */
     bool has_content_root;                  /* disk_done */
     uint8_t content_root[MANIFEST_HASH_SIZE];
-    enum job_result status;          /* result */
-    bool retryable;                  /* result */
+    uint64_t manifest_bytes; /* disk_done of a worker: read of manifests so far, of all
+                              * disks; 0 = not told */
+    enum job_result status;  /* result */
+    bool retryable;          /* result */
     struct event_snapshot *snapshot; /* snapshot */
     json_t *configuration;           /* vm_config: an object, owned */
     char *nvram;                     /* vm_config: base64; NULL = none */

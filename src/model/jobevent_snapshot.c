@@ -27,6 +27,8 @@ event_snapshot_free(struct event_snapshot *s)
     free(s->not_protected);
     free(s->ref);
     free(s->name);
+    free(s->stands_on);
+    free(s->chain);
     free(s);
 }
 
@@ -98,6 +100,8 @@ event_snapshot_get(struct jreader *r)
 
     s->ref = codec_str(r, "ref", 1, NAMING_NAME_MAX);
     s->name = codec_name(r, "name");
+    s->stands_on = codec_str(r, "stands_on", 0, NAMING_NAME_MAX);
+    s->chain = codec_str_opt(r, "chain", 1, SPEC_CHAIN_MAX);
     s->quiesced = jget_bool(r, "quiesced");
     get_disks(r, s);
     get_not_protected(r, s);
@@ -138,6 +142,8 @@ event_snapshot_put(json_t *o, const struct event_snapshot *s)
     }
     codec_put_str(o, "ref", s->ref);
     codec_put_str(o, "name", s->name);
+    codec_put_str(o, "stands_on", s->stands_on ? s->stands_on : "");
+    codec_put_str(o, "chain", s->chain);
     codec_put(o, "quiesced", json_boolean(s->quiesced));
     codec_put(o, "disks", disks);
     codec_put(o, "not_protected", others);

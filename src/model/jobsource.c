@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "model/jobsource.h"
+#include "model/naming.h"
 #include "model/vsphere.h"
 #include "model/vsphere_codec.h"
 #include "model/words.h"
@@ -27,6 +28,8 @@ job_snapshot_free(struct job_snapshot *s)
         return;
     free(s->name);
     free(s->description);
+    free(s->existing_ref);
+    free(s->existing_chain);
     free(s);
 }
 
@@ -55,6 +58,10 @@ get_snapshot(struct jreader *up, struct job_spec *s)
     jreader_init(&r, j, "job spec snapshot", up->err);
     s->snapshot->name = vsphere_snapshot_name_get(&r, "name");
     s->snapshot->description = codec_str(&r, "description", 0, VSPHERE_TEXT_MAX);
+    s->snapshot->existing_ref = codec_str_opt(&r, "existing_ref", 1, NAMING_NAME_MAX);
+    s->snapshot->existing_chain = codec_str_opt(&r, "existing_chain", 1, SPEC_CHAIN_MAX);
+    if (s->snapshot->existing_chain && !s->snapshot->existing_ref)
+        codec_fail(&r, "existing_chain", "needs an 'existing_ref'");
     s->snapshot->lease_s =
         (uint32_t)codec_range(&r, "lease_s", VSPHERE_LEASE_MIN_S, VSPHERE_LEASE_MAX_S);
     jreader_end(&r);
@@ -86,6 +93,8 @@ put_snapshot(const struct job_snapshot *s)
     codec_put_str(o, "name", s->name);
     codec_put_text(o, "description", s->description ? s->description : "",
                    VSPHERE_TEXT_MAX);
+    codec_put_str(o, "existing_ref", s->existing_ref);
+    codec_put_str(o, "existing_chain", s->existing_chain);
     codec_put_u64(o, "lease_s", s->lease_s);
     return o;
 }

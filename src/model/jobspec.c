@@ -18,6 +18,8 @@ disk_done(struct job_spec_disk *d)
     free(d->target);
     free(d->target_description);
     free(d->change_id);
+    free(d->parent_file);
+    free(d->parent_on);
 }
 
 void
@@ -49,6 +51,20 @@ decode_disk_source(struct jreader *r, bool vsphere, struct job_spec_disk *d)
         codec_fail(r, "source_uuid", "must be null for a source of type 'nbd'");
 }
 
+static void
+decode_resume(struct jreader *up, struct job_spec_disk *d)
+{
+    const json_t *j = jopt_obj(up, "resume_checkpoint");
+    struct jreader r;
+
+    if (!j)
+        return;
+    jreader_init(&r, j, "job spec resume_checkpoint", up->err);
+    d->resume.block = codec_range(&r, "block", 1, manifest_blocks(d->size_bytes));
+    d->resume.records = codec_range(&r, "records", 0, d->resume.block);
+    jreader_end(&r);
+}
+
 static int
 decode_disk(const json_t *j, bool vsphere, struct job_spec_disk *d, struct err *err)
 {
@@ -64,9 +80,11 @@ decode_disk(const json_t *j, bool vsphere, struct job_spec_disk *d, struct err *
     codec_word(&r, "read", read_mode_from_str, &d->read);
     codec_word_opt(&r, "reason", reason_from_str, &d->reason);
     d->change_id = codec_str_opt(&r, "change_id", 1, SPEC_CHANGE_ID_MAX);
+    d->parent_file = codec_str_opt(&r, "parent_file", 1, SPEC_PARENT_FILE_MAX);
+    d->parent_on = codec_str_opt(&r, "parent_on", 1, NAMING_NAME_MAX);
     codec_uuid(&r, "layer_id", d->layer_id);
     codec_uuid_opt(&r, "parent_layer_id", d->parent_layer_id);
-    d->resume_checkpoint = jopt_u64(&r, "resume_checkpoint", 0);
+    decode_resume(&r, d);
     if (err->class == 0 && strcmp(d->layer_id, d->parent_layer_id) == 0)
         codec_fail(&r, "parent_layer_id", "must differ from layer_id");
     if (err->class == 0 && d->read != READ_ALL && !d->parent_layer_id[0])
@@ -95,6 +113,27 @@ has_twin_targets(const struct job_spec *s)
     return false;
 }
 
+/* Records of two moments would make a disk that never was. */
+static int
+check_resume(struct jreader *r, const struct job_spec *s)
+{
+    const bool again = s->snapshot && s->snapshot->existing_ref;
+
+    if (again && s->attempt == 1)
+        codec_fail(r, "snapshot", "has an 'existing_ref' in a first attempt");
+    for (size_t i = 0; i < s->n_disks && r->err->class == 0; i++) {
+        if (s->disks[i].resume.block == 0)
+            continue;
+        if (s->attempt == 1)
+            codec_fail(r, "disks", "with a 'resume_checkpoint' are of later attempts");
+        else if (!s->hub_url)
+            codec_fail(r, "disks", "with a 'resume_checkpoint' need a hub");
+        else if (s->snapshot && !again)
+            codec_fail(r, "disks", "with a 'resume_checkpoint' need an 'existing_ref'");
+    }
+    return r->err->class;
+}
+
 static int
 decode_disks(struct jreader *r, struct job_spec *s)
 {
@@ -118,7 +157,7 @@ decode_disks(struct jreader *r, struct job_spec *s)
         return spec_twins(r->err, WHAT, "layer_id");
     if (has_twin_targets(s))
         return spec_twins(r->err, WHAT, "target");
-    return 0;
+    return check_resume(r, s);
 }
 
 /* Text of a server: it need not be a UUID. */
@@ -229,6 +268,19 @@ job_spec_decode_line(const char *line, size_t n, struct job_spec *ret, struct er
 }
 
 static json_t *
+encode_resume(const struct resume_checkpoint *c)
+{
+    json_t *o;
+
+    if (c->block == 0)
+        return json_null();
+    o = json_object();
+    codec_put_u64(o, "block", c->block);
+    codec_put_u64(o, "records", c->records);
+    return o;
+}
+
+static json_t *
 encode_disk(const struct job_spec_disk *d, bool vsphere)
 {
     json_t *o = json_object();
@@ -244,11 +296,11 @@ encode_disk(const struct job_spec_disk *d, bool vsphere)
     codec_put_str(o, "reason",
                   d->reason == REASON_NONE ? NULL : reason_to_str(d->reason));
     codec_put_str(o, "change_id", d->change_id);
+    codec_put_str(o, "parent_file", d->parent_file);
+    codec_put_str(o, "parent_on", d->parent_on);
     codec_put_uuid(o, "layer_id", d->layer_id);
     codec_put_uuid(o, "parent_layer_id", d->parent_layer_id);
-    codec_put(o, "resume_checkpoint",
-              d->resume_checkpoint ? json_integer((json_int_t)d->resume_checkpoint)
-                                   : json_null());
+    codec_put(o, "resume_checkpoint", encode_resume(&d->resume));
     return o;
 }
 

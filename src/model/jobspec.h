@@ -23,9 +23,11 @@
 #define SPEC_LAYERS_MAX 4096u
 #define SPEC_PATH_MAX 4095u
 #define SPEC_CHANGE_ID_MAX 255u
+#define SPEC_CHAIN_MAX 64u
 #define SPEC_TOKEN_MAX 255u
 #define SPEC_INSTANCE_UUID_MAX 64u /* a vCenter's word for a VM */
 #define SPEC_SOURCE_UUID_MAX 255u
+#define SPEC_PARENT_FILE_MAX 1024u
 #define SPEC_AUDIT_SAMPLES_MAX 1048576u
 #define SPEC_REQUEST_BYTES_MAX 33554432u
 
@@ -44,6 +46,13 @@ struct spec_deadlines {
 };
 extern const struct spec_deadlines spec_deadlines_default;
 
+/* How far an earlier attempt came: all blocks below @block were dealt with, and the hub
+ * holds the first @records of the manifest.  @block 0 = from the start. */
+struct resume_checkpoint {
+    uint64_t block;   /* 0..manifest_blocks(size_bytes) */
+    uint64_t records; /* 0..block */
+};
+
 struct job_spec_disk {
     uint32_t key;
     char disk_uuid[UUID_STR_SIZE];
@@ -55,9 +64,12 @@ struct job_spec_disk {
     enum read_mode read;      /* READ_ALL without a parent */
     enum reason reason;
     char *change_id; /* or NULL */
+    /* vsphere, with a change_id: what the parent's snapshot showed of the disk's history
+       (point.h: frozen_file, frozen_on); or NULL */
+    char *parent_file, *parent_on;
     char layer_id[UUID_STR_SIZE];
     char parent_layer_id[UUID_STR_SIZE];
-    uint64_t resume_checkpoint; /* 0 = none */
+    struct resume_checkpoint resume; /* of attempts after the first, and with a hub */
 };
 
 #define QUIESCE_LIST(X)                                                                  \
@@ -80,7 +92,10 @@ struct job_vsphere {
 struct job_snapshot {
     char *name; /* VSPHERE_SNAPSHOT_PREFIX and more */
     char *description;
-    uint32_t lease_s; /* VSPHERE_LEASE_MIN_S..VSPHERE_LEASE_MAX_S */
+    /* The server's name of the one that an earlier attempt made, or NULL: to be made. */
+    char *existing_ref;
+    char *existing_chain; /* what it was made of then (event "snapshot"), or NULL */
+    uint32_t lease_s;     /* VSPHERE_LEASE_MIN_S..VSPHERE_LEASE_MAX_S */
 };
 
 struct job_spec {
@@ -136,8 +151,15 @@ struct worker_spec_disk {
     size_t n_layers;                  /* 1..SPEC_LAYERS_MAX; ids differ */
     bool has_content_root;
     uint8_t content_root[MANIFEST_HASH_SIZE];
-    char *target; /* restore: NBD URI; else NULL */
-    bool resume;  /* restore: what the target holds already is compared first */
+    /* verify, of a backup that is being made: group digests (docs/design/repository.md
+     * 3.1).  With those of the parent only what the tip touched is read below it. */
+    char *roots;        /* where to leave the tip's; NULL = nowhere */
+    char *parent_roots; /* NULL = everything is read */
+    uint8_t parent_content_root[MANIFEST_HASH_SIZE]; /* with parent_roots */
+    char *target;                                    /* restore: NBD URI; else NULL */
+    bool resume; /* restore: what the target holds already is compared first */
+    char *delta; /* verify: a manifest; of the tip's data only the blocks that it records
+                    are read.  NULL = all */
 };
 
 struct worker_spec {

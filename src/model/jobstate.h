@@ -56,6 +56,7 @@
     X(REASON_DATASTORE_CHANGED, "datastore_changed")                                     \
     X(REASON_SNAPSHOT_LEFT, "snapshot_left")                                             \
     X(REASON_VM_REVERTED, "vm_reverted")                                                 \
+    X(REASON_HISTORY_UNKNOWN, "history_unknown")                                         \
     X(REASON_CBT_OFF, "cbt_off")                                                         \
     X(REASON_PARENT_DAMAGED, "parent_damaged")                                           \
     X(REASON_AUDIT_MISMATCH, "audit_mismatch")                                           \

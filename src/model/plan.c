@@ -40,7 +40,7 @@ why_all(const struct plan_parent *p, const struct plan_source *s,
         return REASON_NO_PARENT;
     if (w->full)
         return REASON_USER_REQUEST;
-    if (differ(p->source_uuid, s->source_uuid))
+    if (text(p->source_uuid)[0] && differ(p->source_uuid, s->source_uuid))
         return REASON_DISK_UUID_DIFFERS;
     if (p->damaged)
         return REASON_PARENT_DAMAGED;
@@ -64,6 +64,9 @@ why_compare(const struct plan_parent *p, const struct plan_source *s)
         return REASON_DATASTORE_CHANGED;
     if (!text(p->change_id)[0])
         return REASON_CHANGE_ID_EMPTY;
+    /* A comparison is right whatever the parent was; a list of changes is not. */
+    if (p->apart || differ(p->source_uuid, s->source_uuid))
+        return REASON_HISTORY_UNKNOWN;
     return REASON_NONE;
 }
 
@@ -77,6 +80,20 @@ plan_disk(const struct plan_parent *parent, const struct plan_source *source,
         return result(READ_ALL, r);
     r = why_compare(parent, source);
     return result(r == REASON_NONE ? READ_CHANGED : READ_COMPARE, r);
+}
+
+enum plan_history_is
+plan_history(const struct plan_history *h)
+{
+    bool grown = !differ(h->parent_file, h->file), made_on_one = text(h->parent_on)[0];
+
+    if (!text(h->parent_file)[0] || (made_on_one && !h->parent_on_stands))
+        return HISTORY_UNKNOWN;
+    for (size_t i = 0; !grown && i < h->n_below; i++)
+        grown = !differ(h->parent_file, h->below[i]);
+    if (grown)
+        return HISTORY_GOES_ON;
+    return made_on_one ? HISTORY_REVERTED : HISTORY_UNKNOWN;
 }
 
 static uint64_t
@@ -123,6 +140,8 @@ why_not_changed(const struct plan_source *source, const char *parent_change_id,
         return REASON_SNAPSHOT_LEFT;
     if (moved(source->datastore, s->datastore))
         return REASON_DATASTORE_CHANGED;
+    if (s->history_unknown)
+        return REASON_HISTORY_UNKNOWN;
     return s->fault ? REASON_SERVER_FAULT : REASON_NONE;
 }
 

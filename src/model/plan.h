@@ -12,6 +12,7 @@
 #define SENDENSE_MODEL_PLAN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -23,6 +24,7 @@
 struct plan_parent {
     bool exists;
     bool damaged; /* a verification failed, or a file of the chain is missing */
+    bool apart;   /* not of the VM's last backup: the disk was elsewhere in between */
     uint64_t size_bytes;
     const char *source_uuid; /* what the source called the disk; "" = nothing */
     const char *datastore;   /* "" = unknown */
@@ -61,6 +63,7 @@ struct plan_snapshot {
     const char *change_id;   /* the same; "" = none */
     bool tracking_off;       /* the VM has it switched off now */
     bool reverted;           /* the VM went back to a snapshot since the parent */
+    bool history_unknown;    /* it may have: see plan_history() */
     bool left_behind;        /* a snapshot of an earlier backup still stands: what changed
                                 since one must not be asked while it is there */
     bool fault;              /* the question for changed areas failed */
@@ -77,6 +80,27 @@ int plan_refine(const struct plan_result *planned, const struct plan_source *sou
  * and not empty.  What follows is opaque, but a number that fell means that the disk went
  * back in time; *ret_fell (may be NULL) tells it. */
 bool plan_change_ids_match(const char *old_id, const char *new_id, bool *ret_fell);
+
+/* Is what the VM writes to now what it wrote to when the parent was taken, or grown from
+ * it?  A snapshot freezes the file that the VM writes to, and its removal merges what was
+ * written since back into that file; somebody's snapshot in between makes a new file on
+ * it; going back to a snapshot makes a new file on the *snapshot's* one.  So the file
+ * that was frozen for the parent must be among those of now.  Host programs give the name
+ * of a file that is gone to the next one, so the name counts only while the snapshot that
+ * the file was made on is there.  (A file made on none is the disk's base, and every
+ * moment that its VM can go back to is younger than the parent.)  What is left: the VM
+ * went back twice, or another even number of times, to a snapshot that is older than the
+ * parent. */
+struct plan_history {
+    const char *parent_file; /* frozen for the parent; "" = unknown */
+    const char *parent_on;   /* the snapshot that it was made on; "" = none */
+    bool parent_on_stands;   /* the VM has that snapshot now */
+    const char *file;        /* frozen now */
+    char *const *below;      /* the files that it stands on */
+    size_t n_below;
+};
+enum plan_history_is { HISTORY_GOES_ON, HISTORY_REVERTED, HISTORY_UNKNOWN };
+enum plan_history_is plan_history(const struct plan_history *h);
 
 static inline enum backup_type
 plan_backup_type(enum read_mode m)

@@ -15,6 +15,8 @@ disk_done(struct point_disk *d)
     free(d->change_id);
     free(d->source_uuid);
     free(d->datastore);
+    free(d->frozen_file);
+    free(d->frozen_on);
 }
 
 void
@@ -193,6 +195,8 @@ decode_disk(const json_t *j, const struct point *p, struct point_disk *d, struct
     d->change_id = codec_str_opt(&r, "change_id", 1, POINT_ID_MAX);
     d->source_uuid = codec_str_opt(&r, "source_uuid", 1, POINT_ID_MAX);
     d->datastore = codec_str_opt(&r, "datastore", 1, POINT_ID_MAX);
+    d->frozen_file = codec_str_opt(&r, "frozen_file", 1, POINT_FROZEN_FILE_MAX);
+    d->frozen_on = codec_str_opt(&r, "frozen_on", 1, POINT_ID_MAX);
     decode_audit(&r, d);
     decode_source_read(&r, d);
     decode_bytes(&r, &d->bytes);

@@ -21,6 +21,7 @@
 #define POINT_DISKS_MAX 256u
 #define POINT_NVRAM_MAX (1536u * 1024) /* base64 text of 1 MiB, and some room */
 #define POINT_ID_MAX 255u              /* backup ids, change ids, source types */
+#define POINT_FROZEN_FILE_MAX 1024u
 
 struct point_bytes {
     uint64_t read, sent, zero, skipped, audit, stored;
@@ -42,6 +43,9 @@ struct point_disk {
     char *change_id;   /* or NULL */
     char *source_uuid; /* the platform's identity of the disk; or NULL */
     char *datastore;   /* where it was then, as the platform says it; or NULL */
+    char *frozen_file; /* the file that was read then, and that the VM went on writing to
+                          once the snapshot was gone; or NULL */
+    char *frozen_on;   /* the snapshot that this file was made on; or NULL: none */
     bool has_audit;    /* what the source said was audited */
     uint64_t audit_sampled, audit_bad;
     enum read_mode read_mode;

@@ -41,6 +41,10 @@ encode_disk(const struct point_disk *d)
         codec_put_str(o, "source_uuid", d->source_uuid);
     if (d->datastore)
         codec_put_str(o, "datastore", d->datastore);
+    if (d->frozen_file)
+        codec_put_str(o, "frozen_file", d->frozen_file);
+    if (d->frozen_on)
+        codec_put_str(o, "frozen_on", d->frozen_on);
     codec_put(o, "source_read", source_read);
     if (d->has_audit)
         codec_put(o, "audit",

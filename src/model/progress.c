@@ -88,6 +88,15 @@ rate_add(struct rate *r, uint64_t bytes, uint64_t dt_ns)
     r->known = true;
 }
 
+void
+progress_raise_total(struct progress *p, uint32_t key, uint64_t total_bytes)
+{
+    struct disk *d = find(p, key);
+
+    if (d)
+        rise(&d->c.total, total_bytes);
+}
+
 /* Ends an interval.  One of no length has no rate: its bytes belong to the next one. */
 static void
 measure(struct disk *d, uint64_t now_ns)

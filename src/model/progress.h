@@ -30,8 +30,11 @@ void cleanup_progress(struct progress **p);
  * changes nothing. */
 void progress_add_disk(struct progress *p, uint32_t key, uint64_t total_bytes);
 
+/* There is more to do of a disk than was said; a total that falls is not taken. */
+void progress_raise_total(struct progress *p, uint32_t key, uint64_t total_bytes);
+
 /* Newest counters of a disk; numbers that fall are held at their highest, done is capped
- * at the total given above.  False for a disk that was not added. */
+ * at its total.  False for a disk that was not added. */
 bool progress_update(struct progress *p, uint32_t key, const struct byte_counters *c,
                      uint64_t now_ns);
 

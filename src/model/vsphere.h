@@ -29,6 +29,7 @@
     X(VSPHERE_TEST, "test")               /* logs in and out */                          \
     X(VSPHERE_LIST, "list")               /* all VMs, light */                           \
     X(VSPHERE_VM, "vm")                   /* one VM with its disks */                    \
+    X(VSPHERE_SNAPSHOTS, "snapshots")     /* of all VMs those named like ours */         \
     X(VSPHERE_REMOVE_SNAPSHOT, "remove_snapshot") /* by name, of one VM; none is fine */
 enum vsphere_question_kind {
     VSPHERE_QUESTION_LIST(JOBSTATE_ENUM_ITEM) VSPHERE_QUESTION_COUNT
@@ -79,14 +80,38 @@ struct vsphere_vm {
     size_t n_disks;
 };
 
+/* A VM with snapshots whose names are like ours, or one that needs consolidation. */
+#define VSPHERE_MARKED_MAX 1024u /* snapshots of a VM */
+struct vsphere_marked_snapshot {
+    char *name, *description;
+};
+struct vsphere_marked_vm {
+    char *ref, *name, *instance_uuid;
+    bool consolidation_needed;
+    struct vsphere_marked_snapshot *snapshots; /* parents first */
+    size_t n_snapshots;
+};
+void vsphere_marked_vm_done(struct vsphere_marked_vm *vm);
+
+/* What a snapshot of ours says of itself: "sendense/1 hub=UUID node=ID job=UUID".  False
+ * for every other text. */
+#define VSPHERE_MARK_NODE_SIZE 64
+struct vsphere_mark {
+    char hub[UUID_STR_SIZE], node[VSPHERE_MARK_NODE_SIZE], job[UUID_STR_SIZE];
+};
+bool vsphere_mark_parse(const char *description, struct vsphere_mark *ret);
+
 struct vsphere_answer {
     bool ok;
     char *code, *message; /* not ok */
     enum vsphere_question_kind kind;
     char *sha256;                                /* fingerprint: "AA:BB:…" */
-    char *full_name, *api_version, *server_uuid; /* test, list, vm: of the server */
+    char *full_name, *api_version, *server_uuid; /* test, list, vm, snapshots: of the
+                                                    server */
     struct vsphere_vm *vms;                      /* list: any number; vm: one */
     size_t n_vms;
+    struct vsphere_marked_vm *marked; /* snapshots */
+    size_t n_marked;
     uint32_t removed; /* remove_snapshot: how many there were */
     bool consolidation_needed;
 };

@@ -50,6 +50,9 @@ vsphere_answer_done(struct vsphere_answer *a)
     for (size_t i = 0; i < a->n_vms; i++)
         vm_done(&a->vms[i]);
     free(a->vms);
+    for (size_t i = 0; i < a->n_marked; i++)
+        vsphere_marked_vm_done(&a->marked[i]);
+    free(a->marked);
     free(a->code);
     free(a->message);
     free(a->sha256);
@@ -213,6 +216,10 @@ get_good_answer(struct jreader *r, struct vsphere_answer *a)
         get_vms(r, a);
         get_server(r, a);
         return;
+    case VSPHERE_SNAPSHOTS:
+        vsphere_marked_get(r, a);
+        get_server(r, a);
+        return;
     case VSPHERE_REMOVE_SNAPSHOT:
         a->removed = (uint32_t)codec_range(r, "removed", 0, CODEC_U31_MAX);
         a->consolidation_needed = jget_bool(r, "consolidation_needed");
@@ -355,6 +362,10 @@ put_good_answer(json_t *o, const struct vsphere_answer *a)
     case VSPHERE_VM:
         put_server(o, a);
         put_vms(o, a);
+        return;
+    case VSPHERE_SNAPSHOTS:
+        put_server(o, a);
+        vsphere_marked_put(o, a);
         return;
     case VSPHERE_REMOVE_SNAPSHOT:
         codec_put_u64(o, "removed", a->removed);

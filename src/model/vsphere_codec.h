@@ -17,4 +17,9 @@ json_t *vsphere_login_put(const struct vsphere_login *l);
 /* A snapshot's name: only names that are ours can be made or removed. */
 char *vsphere_snapshot_name_get(struct jreader *r, const char *key);
 
+struct vsphere_answer;
+/* The members "vms" of the answer to "snapshots". */
+int vsphere_marked_get(struct jreader *r, struct vsphere_answer *a);
+void vsphere_marked_put(json_t *o, const struct vsphere_answer *a);
+
 #endif

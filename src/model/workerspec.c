@@ -19,6 +19,9 @@ disk_done(struct worker_spec_disk *d)
     free(d->layers);
     free(d->source);
     free(d->target);
+    free(d->roots);
+    free(d->parent_roots);
+    free(d->delta);
 }
 
 void
@@ -62,6 +65,28 @@ decode_layers(struct jreader *r, struct worker_spec_disk *d)
     return r->err->class;
 }
 
+static char *
+get_path(struct jreader *r, const char *name)
+{
+    char *path = codec_str_opt(r, name, 2, SPEC_PATH_MAX);
+
+    if (path && path[0] != '/')
+        codec_fail(r, name, "must be an absolute path");
+    return path;
+}
+
+static void
+decode_roots(struct jreader *r, enum worker_task task, struct worker_spec_disk *d)
+{
+    d->roots = get_path(r, "roots");
+    d->parent_roots = get_path(r, "parent_roots");
+    if ((d->roots || d->parent_roots) && task != WORKER_VERIFY)
+        codec_fail(r, "roots", "are for 'verify' only");
+    if (codec_hash_opt(r, "parent_content_root", d->parent_content_root) !=
+        (d->parent_roots != NULL))
+        codec_fail(r, "parent_content_root", "comes with parent_roots, and only then");
+}
+
 static int
 decode_disk(const json_t *j, enum worker_task task, struct worker_spec_disk *d,
             struct err *err)
@@ -81,7 +106,13 @@ decode_disk(const json_t *j, enum worker_task task, struct worker_spec_disk *d,
     d->resume = jopt_bool(&r, "resume", false);
     if (d->resume && task != WORKER_RESTORE)
         codec_fail(&r, "resume", "is for 'restore' only");
+    decode_roots(&r, task, d);
+    d->delta = codec_str_opt(&r, "delta", 2, SPEC_PATH_MAX);
+    if (d->delta && (task != WORKER_VERIFY || d->delta[0] != '/'))
+        codec_fail(&r, "delta", "must be an absolute path, and is for 'verify' only");
     decode_layers(&r, d);
+    if (d->parent_roots && d->n_layers < 2)
+        codec_fail(&r, "parent_roots", "is for a layer on a parent");
     return jreader_end(&r);
 }
 
@@ -162,6 +193,14 @@ encode_disk(const struct worker_spec_disk *d)
     codec_put_str(o, "target", d->target);
     if (d->resume)
         codec_put(o, "resume", json_true());
+    if (d->roots)
+        codec_put_str(o, "roots", d->roots);
+    if (d->parent_roots) {
+        codec_put_str(o, "parent_roots", d->parent_roots);
+        codec_put_hash(o, "parent_content_root", true, d->parent_content_root);
+    }
+    if (d->delta)
+        codec_put_str(o, "delta", d->delta);
     return o;
 }
 

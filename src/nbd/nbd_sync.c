@@ -6,8 +6,12 @@
 #include "base/timeutil.h"
 #include "nbd/nbd_conn_priv.h"
 
-#define STATUS_PAGE (2ull << 30) /* the protocol's lengths have 32 bits */
-#define ENTRIES_MAX (1u << 21)   /* numbers kept of one answer: 8 MiB */
+/* The protocol's lengths have 32 bits. */
+#define ZERO_PAGE (2ull << 30)
+/* On a large, empty disk questions are most of the cost: as large as they may be, and
+ * whole tables of qcow2 (512 MiB each). */
+#define STATUS_PAGE (7ull << 29)
+#define ENTRIES_MAX (1u << 21) /* numbers kept of one answer: 8 MiB */
 
 static int
 sync_done(void *arg, int *error)
@@ -117,7 +121,7 @@ nbd_conn_zero(struct nbd_conn *c, uint64_t n, uint64_t off, struct err *err)
     int r = 0;
 
     while (n > 0 && r == 0) {
-        uint64_t part = n < STATUS_PAGE ? n : STATUS_PAGE;
+        uint64_t part = n < ZERO_PAGE ? n : ZERO_PAGE;
 
         r = usable(c, err);
         if (r == 0) {

@@ -167,7 +167,7 @@ make_wish(struct client_job *job, enum job_wish wish)
     if (job->ended || job->wish >= wish)
         return;
     job->wish = wish;
-    (void)eventfd_write(job->wake_fd, 1); /* cannot overflow: two wishes at most */
+    (void)eventfd_write(job->wake_fd, 1); /* cannot overflow: three wishes at most */
     pthread_cond_broadcast(&job->changed);
 }
 
@@ -181,6 +181,12 @@ void
 client_job_stop(struct client_job *job)
 {
     make_wish(job, WISH_STOP);
+}
+
+void
+client_job_interrupt(struct client_job *job)
+{
+    make_wish(job, WISH_INTERRUPT);
 }
 
 /* False at the deadline. */
@@ -220,7 +226,8 @@ client_job_events(struct client_job *job, uint64_t after, uint64_t deadline_ns,
 {
     LOCK_SCOPE(&job->lock);
 
-    while (event_log_last_seq(job->log) <= after && !job->ended && job->wish < WISH_STOP)
+    while (event_log_last_seq(job->log) <= after && !job->ended &&
+           job->wish < WISH_INTERRUPT)
         if (!wait_changed_locked(job, deadline_ns))
             break;
     ret->attempt = job->spec.attempt;

@@ -66,6 +66,9 @@ size_t client_job_bytes(struct client_job *job); /* held by its events */
 void client_job_cancel(struct client_job *job);
 /* The client must go: cancel, grace, TERM, grace, KILL.  Long polls no longer wait. */
 void client_job_stop(struct client_job *job);
+/* The client must go, but nobody gave up its job: TERM, grace, KILL.  It leaves what the
+ * next attempt needs; its result is retryable.  Long polls no longer wait. */
+void client_job_interrupt(struct client_job *job);
 
 /* Blocking until the client is gone.  ERR_TIMEOUT "client_stuck" at @deadline_ns. */
 int client_job_wait(struct client_job *job, uint64_t deadline_ns, struct err *err);

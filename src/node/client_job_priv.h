@@ -10,7 +10,12 @@
 #include "node/event_log.h"
 #include "os/cookie_box.h"
 
-enum job_wish { WISH_NONE, WISH_CANCEL, WISH_STOP };
+enum job_wish {
+    WISH_NONE,
+    WISH_CANCEL,
+    WISH_INTERRUPT, /* must go, and another attempt may go on with its job */
+    WISH_STOP,      /* must go, and its job with it */
+};
 
 /* What was last done to make the client end. */
 enum stop_step { STEP_NONE, STEP_CANCEL, STEP_TERM, STEP_KILL };

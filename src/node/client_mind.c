@@ -65,6 +65,12 @@ obey_wish(struct client_job *job)
     pthread_mutex_unlock(&job->lock);
     if (wish == job->seen_wish)
         return;
+    if (wish == WISH_INTERRUPT && job->seen_wish == WISH_NONE) {
+        log_info("interrupting, process %d", (int)job->pid);
+        job->seen_wish = wish;
+        end_now(job);
+        return;
+    }
     if (job->seen_wish == WISH_NONE) {
         log_info("cancelling, process %d", (int)job->pid);
         if (client_io_send(&job->io, SPEC_CANCEL_LINE, strlen(SPEC_CANCEL_LINE), &err) <
@@ -75,7 +81,7 @@ obey_wish(struct client_job *job)
     if (job->step > STEP_CANCEL)
         return;
     job->step = STEP_CANCEL;
-    due_in(job, wish == WISH_STOP ? 1 : CANCEL_GRACES);
+    due_in(job, wish == WISH_CANCEL ? CANCEL_GRACES : 1);
 }
 
 static void
@@ -241,6 +247,10 @@ make_result(struct client_job *job, const struct child_exit *how)
     if (job->breach.class != 0) {
         e->code = xstrdup("client_protocol");
         e->message = xasprintf("the client broke the contract: %s", job->breach.msg);
+    } else if (job->seen_wish == WISH_INTERRUPT) {
+        e->code = xstrdup("interrupted");
+        e->message = xasprintf("interrupted; the client gave no result: %s", text);
+        e->retryable = true;
     } else if (job->seen_wish != WISH_NONE) {
         e->status = RESULT_CANCELLED;
         e->code = xstrdup("cancelled");

@@ -87,7 +87,7 @@ job_table_stop(struct job_table *t)
 
     t->stopping = true;
     for (size_t i = 0; i < t->n; i++)
-        client_job_stop(t->jobs[i]);
+        client_job_interrupt(t->jobs[i]);
 }
 
 int
@@ -269,7 +269,7 @@ job_table_post(struct job_table *t, const json_t *body, struct node_job *ret,
 
         if (r <= 0)
             return r;
-        client_job_stop(older);
+        client_job_interrupt(older);
         if (client_job_wait(older, stop_deadline(t), err) < 0)
             return err->class;
     }

@@ -327,7 +327,8 @@ lease_keeper_add(struct lease_keeper *k, const struct job_spec *spec,
         return err_set(err, ERR_LIMIT, "too_many_leases",
                        "%zu leases exist, which is the limit", k->n);
     l->client_lives = true;
-    l->dirty = old && old->dirty;
+    /* A snapshot of which only the hub knows is one all the same. */
+    l->dirty = (old && old->dirty) || spec->snapshot->existing_ref;
     if (old && old->session && is_same_login(old, l))
         (void)node_lease_set_session(l, secret_reveal(old->session));
     if (lease_store_write(k->store, l, err) < 0) {

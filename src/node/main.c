@@ -14,6 +14,8 @@
 #include "base/version.h"
 #include "node/options.h"
 #include "node/routes.h"
+#include "os/child.h"
+#include "os/proc_owned.h"
 #include "os/signals.h"
 
 #define PROG "sendense-node"
@@ -140,6 +142,7 @@ run(const struct node_options *opt, struct err *err)
     CLEANUP_FREE char *found = NULL;
     struct node_app app = {0};
     struct err ignored = ERR_INIT;
+    CLEANUP_FREE char *mark = NULL;
     int signal_fd, r;
 
     signal_fd = signals_setup(err);
@@ -149,6 +152,9 @@ run(const struct node_options *opt, struct err *err)
         return err->class;
     if (!opt->client && node_find_client(&found, err) < 0)
         return err->class;
+    mark = proc_mark_node(opt->state);
+    child_set_owner(mark);
+    app.state = opt->state;
     r = start_parts(&app, opt, opt->client ? opt->client : found, err);
     if (r == 0)
         r = run_server(&app, opt, signal_fd, err);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/timeutil.h"
 #include "base/version.h"
+#include "node/doctor.h"
 #include "node/routes.h"
 
 #define SCOPE "node" /* there is one token, for the hub */
@@ -114,6 +115,21 @@ post_vsphere(struct http_call *call, void *app, struct http_reply *reply, struct
     if (vsphere_ask_body(a->vsphere, body, &answer, err) < 0)
         return fail(reply, err);
     reply->json = vsphere_answer_encode(&answer);
+    return 0;
+}
+
+static int
+post_doctor(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
+{
+    struct node_app *a = app;
+    CLEANUP_DOCTOR_FINDINGS struct doctor_findings found = {0};
+    const json_t *body;
+    bool fix = false;
+
+    if (need_body(call, &body, err) < 0 || doctor_request_decode(body, &fix, err) < 0 ||
+        node_doctor(a->leases, a->state, fix, &found, err) < 0)
+        return err->class;
+    reply->json = doctor_answer_encode(&found);
     return 0;
 }
 
@@ -269,6 +285,7 @@ const struct http_route node_routes[] = {
     {"GET", API "/version", NULL, HTTP_BODY_NONE, 0, get_version},
     {"POST", API "/probe", SCOPE, HTTP_BODY_JSON, 0, post_probe},
     {"POST", API "/vsphere", SCOPE, HTTP_BODY_JSON, 0, post_vsphere},
+    {"POST", API "/doctor", SCOPE, HTTP_BODY_JSON, 0, post_doctor},
     {"GET", API "/leases", SCOPE, HTTP_BODY_NONE, 0, get_leases},
     {"PUT", API "/leases/{id}", SCOPE, HTTP_BODY_JSON, 0, put_lease},
     {"DELETE", API "/leases/{id}", SCOPE, HTTP_BODY_NONE, 0, delete_lease},

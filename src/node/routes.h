@@ -20,6 +20,7 @@ struct node_app {
     struct asker *remover; /* of the leases: never kept waiting by the hub's questions */
     struct lease_keeper *leases;
     struct client_version *client_version;
+    const char *state; /* folder */
     unsigned char token_hash[NODE_TOKEN_HASH_SIZE];
 };
 

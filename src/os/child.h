@@ -2,10 +2,10 @@
  *
  * Each child: own process group, PR_SET_PDEATHSIG(SIGKILL), closed descriptors but those
  * listed, default signal mask and handlers, environment given in full (minimal by
- * default: PATH, LANG=C, LC_ALL=C.UTF-8, TMPDIR when set), argv only (no shell).
- * PDEATHSIG is tied to the *thread* that forks, so one spawner thread, which lives as
- * long as the program, does all forks. Thread-safe; one struct child belongs to one owner
- * at a time. */
+ * default: PATH, LANG=C, LC_ALL=C.UTF-8, TMPDIR when set, whose it is), argv only (no
+ * shell). PDEATHSIG is tied to the *thread* that forks, so one spawner thread, which
+ * lives as long as the program, does all forks. Thread-safe; one struct child belongs to
+ * one owner at a time. */
 #ifndef SENDENSE_OS_CHILD_H
 #define SENDENSE_OS_CHILD_H
 
@@ -16,6 +16,13 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+
+/* Every child has it in its environment: whose it is, for those who find it without its
+ * parent (os/proc_scan.h).  A program that has no mark of its own hands on the one that
+ * it was given. */
+#define CHILD_OWNER_ENV "SENDENSE_OWNER"
+/* Before the first child; @owner is copied: "hub:UUID", "node:FOLDER". */
+void child_set_owner(const char *owner);
 
 struct child;
 #define CLEANUP_CHILD CLEANUP(cleanup_child)
@@ -95,6 +102,9 @@ bool child_id_alive(const struct child_id *id);
 /* KILLs that very process (checked through a pidfd, so a recycled pid is safe) and waits
  * until it is gone or @timeout_ms passed. */
 int child_id_kill(const struct child_id *id, unsigned timeout_ms, struct err *err);
+/* TERM first, and only after @grace_ms as child_id_kill(). */
+int child_id_stop(const struct child_id *id, unsigned grace_ms, unsigned timeout_ms,
+                  struct err *err);
 
 int child_id_self(struct child_id *ret, struct err *err);
 

@@ -96,8 +96,9 @@ child_id_alive(const struct child_id *id)
     return start == id->start_ticks && state != 'Z' && state != 'X';
 }
 
-int
-child_id_kill(const struct child_id *id, unsigned timeout_ms, struct err *err)
+/* Sends @sig to that very process and waits.  1 = it still runs at the deadline. */
+static int
+signal_and_wait(const struct child_id *id, int sig, unsigned timeout_ms, struct err *err)
 {
     uint64_t deadline = time_mono_ns() + timeout_ms * NS_PER_MS;
     CLEANUP_FD int pidfd = -1;
@@ -116,18 +117,35 @@ child_id_kill(const struct child_id *id, unsigned timeout_ms, struct err *err)
      * killed. */
     if (!child_id_alive(id))
         return 0;
-    if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0)
+    if (syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) < 0)
         return errno == ESRCH
                    ? 0
-                   : err_errno(err, errno, NULL, "kill process %d", (int)id->pid);
+                   : err_errno(err, errno, NULL, "signal process %d", (int)id->pid);
     p = (struct pollfd){.fd = pidfd, .events = POLLIN};
     do
         n = poll(&p, 1, time_left_ms(deadline));
     while ((n < 0 && errno == EINTR) || (n == 0 && time_left_ms(deadline) > 0));
     if (n < 0)
         return err_errno(err, errno, NULL, "poll process %d", (int)id->pid);
-    if (n == 0)
+    return n == 0;
+}
+
+int
+child_id_kill(const struct child_id *id, unsigned timeout_ms, struct err *err)
+{
+    int r = signal_and_wait(id, SIGKILL, timeout_ms, err);
+
+    if (r > 0)
         return err_set(err, ERR_TIMEOUT, NULL, "process %d still runs after SIGKILL",
                        (int)id->pid);
-    return 0;
+    return r;
+}
+
+int
+child_id_stop(const struct child_id *id, unsigned grace_ms, unsigned timeout_ms,
+              struct err *err)
+{
+    int r = signal_and_wait(id, SIGTERM, grace_ms, err);
+
+    return r > 0 ? child_id_kill(id, timeout_ms, err) : r;
 }

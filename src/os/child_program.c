@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "os/child.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -63,6 +64,16 @@ env_has(const char *const *env, const char *name)
     return false;
 }
 
+/* Set before any thread is there. */
+static char *owner_mark;
+
+void
+child_set_owner(const char *owner)
+{
+    free(owner_mark);
+    owner_mark = xstrdup(owner);
+}
+
 char **
 child_make_env(const char *const *extra)
 {
@@ -73,6 +84,7 @@ child_make_env(const char *const *extra)
         {"LANG", "C"},
         {"LC_ALL", "C.UTF-8"},
         {"TMPDIR", getenv("TMPDIR")},
+        {CHILD_OWNER_ENV, owner_mark ? owner_mark : getenv(CHILD_OWNER_ENV)},
 #ifdef SENDENSE_FAILPOINTS
         {"SENDENSE_FAILPOINT", getenv("SENDENSE_FAILPOINT")},
 #endif

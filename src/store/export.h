@@ -45,6 +45,9 @@ struct export_spec {
     uint64_t size_bytes;     /* the export must have it; 0 = any */
     bool read_only;
     bool allocation_depth; /* offer qemu:allocation-depth */
+    /* Without what a qcow2 image stands on: what it does not hold itself reads as zero,
+     * and the layers below cost nothing. */
+    bool alone;
     enum export_cache cache;
     unsigned max_clients; /* 0 = EXPORT_CLIENTS_DEFAULT */
     int lock_fd;          /* the repository's lock, inherited; <= 0 = none */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "store/export_priv.h"
 
@@ -132,16 +133,33 @@ add_tls(struct export_args *a, const struct export_spec *s)
     add(a, xstrdup("--tls-creds=tls0"));
 }
 
+/* NULL when JSON cannot say the path; then the image is opened with all below it. */
+static char *
+alone(const struct export_spec *s)
+{
+    CLEANUP_JSON json_t *j = NULL;
+    CLEANUP_FREE char *text = NULL;
+
+    if (!s->alone || strcmp(s->format, "qcow2") != 0)
+        return NULL;
+    j = json_pack("{s:s, s:n, s:{s:s, s:s}}", "driver", s->format, "backing", "file",
+                  "driver", "file", "filename", s->path);
+    text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    return text ? xasprintf("json:%s", text) : NULL;
+}
+
 void
 export_args_build(const struct export_spec *s, const char *program, bool direct,
                   struct export_args *a)
 {
     unsigned clients = s->max_clients ? s->max_clients : EXPORT_CLIENTS_DEFAULT;
+    CLEANUP_FREE char *image = alone(s); /* names its format */
 
     add(a, xstrdup(program));
     add(a, xasprintf("--shared=%u", clients));
     add(a, xstrdup("--persistent"));
-    add(a, xasprintf("--format=%s", s->format));
+    if (!image)
+        add(a, xasprintf("--format=%s", s->format));
     add(a, xasprintf("--export-name=%s", s->name));
     if (s->description != NULL && *s->description)
         add(a, xasprintf("--description=%s", s->description));
@@ -163,7 +181,8 @@ export_args_build(const struct export_spec *s, const char *program, bool direct,
     } else {
         add(a, xstrdup("--cache=writeback"));
     }
-    add(a, xstrdup(s->path)); /* absolute: neither an option nor a protocol */
+    /* A path is absolute: neither an option nor a protocol. */
+    add(a, image ? take_ptr(&image) : xstrdup(s->path));
 }
 
 char *

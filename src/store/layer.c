@@ -52,6 +52,14 @@ layer_create(struct repo *r, const struct repo_layer_spec *spec, struct err *err
 }
 
 int
+layer_repair(struct repo *r, const char *locator, struct err *err)
+{
+    int rc = check_change(r, locator, err);
+
+    return rc < 0 ? rc : r->ops->repair_layer(r, locator, err);
+}
+
+int
 layer_remove(struct repo *r, const char *locator, struct err *err)
 {
     int rc = check_change(r, locator, err);
@@ -91,6 +99,16 @@ layer_export_ro(struct repo *r, const char *locator, const struct export_spec *s
     int rc = check_locator(locator, err);
 
     return rc < 0 ? rc : r->ops->export_ro(r, locator, spec, ret, err);
+}
+
+int
+layer_merge(struct repo *r, struct layer_merge *m, struct err *err)
+{
+    int rc = check_change(r, m->child, err);
+
+    if (rc == 0)
+        rc = check_locator(m->parent, err);
+    return rc < 0 ? rc : r->ops->merge_layer(r, m, err);
 }
 
 /* --- the next number --- */

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "model/naming.h"
+#include "os/child.h"
 #include "store/repo.h"
 
 #define LAYER_CHAIN_MAX 4096
@@ -20,6 +21,10 @@
 int layer_create(struct repo *r, const struct repo_layer_spec *spec, struct err *err);
 int layer_remove(struct repo *r, const char *locator,
                  struct err *err); /* missing is fine; durable */
+/* Of a layer whose writer was killed: gives back clusters that nothing refers to, and
+ * looks whether its tables are whole.  ERR_CORRUPT "layer_damaged" (write it anew),
+ * "layer_header"; ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_IO. */
+int layer_repair(struct repo *r, const char *locator, struct err *err);
 /* Bytes that the file takes on disk. */
 int layer_stored_bytes(struct repo *r, const char *locator, uint64_t *ret,
                        struct err *err);
@@ -58,6 +63,24 @@ int layer_export_rw(struct repo *r, const char *locator, const struct export_spe
                     struct export **ret, struct err *err);
 int layer_export_ro(struct repo *r, const char *locator, const struct export_spec *spec,
                     struct export **ret, struct err *err);
+
+struct layer_merge {
+    const char *parent, *child; /* locators; the child stands on the parent */
+    uint64_t size_bytes;        /* of the child's disk */
+    int cancel_fd;              /* readable = stop; 0 = none */
+    /* Called once for each program that is started, and with the progress of the first;
+     * either may be NULL. */
+    int (*started)(void *arg, const struct child_id *id, struct err *err);
+    void (*progress)(void *arg, unsigned percent);
+    void *arg;
+};
+
+/* Writes what the child has into the parent's file, which is durable and free of leaks
+ * then and has the child's size; the child's file is only read.  May be done again after
+ * any failure.  ERR_CANCELLED, ERR_NO_SPACE "repo_full", ERR_TIMEOUT "merge_hung",
+ * ERR_CORRUPT "layer_header", "chain_broken"; ERR_IO "program_failed": also when somebody
+ * has one of them open. */
+int layer_merge(struct repo *r, struct layer_merge *m, struct err *err);
 
 /* One more than the highest number in any name below vms/VM_UUID (layers, manifests,
  * points, and their .part and .tmp); 1 for an unknown VM. */

@@ -2,6 +2,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +14,10 @@
 #include "store/manifest_file.h"
 
 #define CHUNK_RECORDS 1600u /* 64,000 bytes at a time */
+/* After a seek: who seeks may want little. */
+#define CHUNK_FIRST_RECORDS 50u
+
+static _Atomic uint64_t bytes_read;
 
 struct manifest_file {
     char *path;
@@ -22,7 +28,7 @@ struct manifest_file {
     bool whole;                   /* read from the first record on: the root counts */
     uint64_t next;                /* number of the record that is given out next */
     uint64_t chunk_at;            /* number of the first record in chunk */
-    unsigned chunk_n;
+    unsigned chunk_n, chunk_want;
     uint8_t chunk[CHUNK_RECORDS * MANIFEST_RECORD_SIZE];
 };
 
@@ -43,6 +49,19 @@ corrupt(const struct manifest_file *f, struct err *err)
     return err_prefix(err, "manifest '%s'", f->path);
 }
 
+uint64_t
+manifest_file_bytes_read(void)
+{
+    return atomic_load_explicit(&bytes_read, memory_order_relaxed);
+}
+
+static int
+read_at(struct manifest_file *f, void *p, size_t n, uint64_t off, struct err *err)
+{
+    atomic_fetch_add_explicit(&bytes_read, n, memory_order_relaxed);
+    return fs_pread_full(f->fd, p, n, off, err);
+}
+
 static int
 read_ends(struct manifest_file *f, uint64_t size, struct err *err)
 {
@@ -52,10 +71,10 @@ read_ends(struct manifest_file *f, uint64_t size, struct err *err)
         (size - sizeof(head) - sizeof(tail)) % MANIFEST_RECORD_SIZE != 0)
         return err_set(err, ERR_CORRUPT, "manifest_corrupt",
                        "%llu bytes are no whole manifest", (unsigned long long)size);
-    if (fs_pread_full(f->fd, head, sizeof(head), 0, err) < 0 ||
+    if (read_at(f, head, sizeof(head), 0, err) < 0 ||
         manifest_header_decode(head, &f->header, err) < 0)
         return err->class;
-    if (fs_pread_full(f->fd, tail, sizeof(tail), size - sizeof(tail), err) < 0 ||
+    if (read_at(f, tail, sizeof(tail), size - sizeof(tail), err) < 0 ||
         manifest_trailer_decode(tail, &f->trailer, err) < 0)
         return err->class;
     if (f->trailer.count != (size - sizeof(head) - sizeof(tail)) / MANIFEST_RECORD_SIZE)
@@ -128,6 +147,7 @@ manifest_file_rewind(struct manifest_file *f, struct err *err)
     f->whole = true;
     f->next = f->chunk_at = 0;
     f->chunk_n = 0;
+    f->chunk_want = CHUNK_RECORDS;
     return 0;
 }
 
@@ -156,11 +176,12 @@ static int
 load_chunk(struct manifest_file *f, struct err *err)
 {
     uint64_t left = f->trailer.count - f->next;
-    unsigned n = left < CHUNK_RECORDS ? (unsigned)left : CHUNK_RECORDS;
+    unsigned n = left < f->chunk_want ? (unsigned)left : f->chunk_want;
 
     f->chunk_n = 0;
-    if (fs_pread_full(f->fd, f->chunk, (size_t)n * MANIFEST_RECORD_SIZE,
-                      MANIFEST_HEADER_SIZE + f->next * MANIFEST_RECORD_SIZE, err) < 0 ||
+    f->chunk_want = n * 2 < CHUNK_RECORDS ? n * 2 : CHUNK_RECORDS;
+    if (read_at(f, f->chunk, (size_t)n * MANIFEST_RECORD_SIZE,
+                MANIFEST_HEADER_SIZE + f->next * MANIFEST_RECORD_SIZE, err) < 0 ||
         check_records(f, &n, err) < 0)
         return corrupt(f, err);
     f->chunk_at = f->next;
@@ -211,26 +232,60 @@ manifest_file_at(struct manifest_file *f, uint64_t number, struct manifest_recor
     if (number >= f->trailer.count)
         return err_set(err, ERR_INTERNAL, NULL, "record %llu of %llu",
                        (unsigned long long)number, (unsigned long long)f->trailer.count);
-    if (fs_pread_full(f->fd, raw, sizeof(raw),
-                      MANIFEST_HEADER_SIZE + number * MANIFEST_RECORD_SIZE, err) < 0 ||
-        manifest_record_decode(raw, ret, err) < 0)
+    if (number >= f->chunk_at && number < f->chunk_at + f->chunk_n)
+        memcpy(raw, f->chunk + (number - f->chunk_at) * MANIFEST_RECORD_SIZE,
+               sizeof(raw));
+    else if (read_at(f, raw, sizeof(raw),
+                     MANIFEST_HEADER_SIZE + number * MANIFEST_RECORD_SIZE, err) < 0)
         return corrupt(f, err);
-    return 0;
+    return manifest_record_decode(raw, ret, err) < 0 ? corrupt(f, err) : 0;
 }
 
-/* Number of the first record that ends after @block; the count when there is none. */
+/* 1 when record @number ends at or before @block. */
+static int
+ends_before(struct manifest_file *f, uint64_t number, uint64_t block, struct err *err)
+{
+    struct manifest_record r;
+
+    if (manifest_file_at(f, number, &r, err) < 0)
+        return err->class;
+    return r.block <= block && block - r.block >= r.count;
+}
+
+/* Number of the first record that ends after @block; the count when there is none.  From
+ * where the reading stands steps grow, so a walk of many seeks upwards costs what it
+ * passes over, and that only by its logarithm. */
 static int
 lower_bound(struct manifest_file *f, uint64_t block, uint64_t *ret, struct err *err)
 {
-    uint64_t low = 0, high = f->trailer.count;
+    uint64_t low = 0, high = f->trailer.count, step = 1;
+    bool onwards = false;
 
+    if (f->next > 0) {
+        int r = ends_before(f, f->next - 1, block, err);
+
+        if (r < 0)
+            return r;
+        onwards = r > 0;
+        *(onwards ? &low : &high) = onwards ? f->next : f->next - 1;
+    }
+    while (onwards && low < high) {
+        uint64_t at = high - low > step ? low + step - 1 : high - 1;
+        int r = ends_before(f, at, block, err);
+
+        if (r < 0)
+            return r;
+        onwards = r > 0;
+        *(onwards ? &low : &high) = onwards ? at + 1 : at;
+        step *= 2;
+    }
     while (low < high) {
         uint64_t mid = low + (high - low) / 2;
-        struct manifest_record r;
+        int r = ends_before(f, mid, block, err);
 
-        if (manifest_file_at(f, mid, &r, err) < 0)
-            return err->class;
-        if (r.block <= block && block - r.block >= r.count)
+        if (r < 0)
+            return r;
+        if (r > 0)
             low = mid + 1;
         else
             high = mid;
@@ -242,12 +297,26 @@ lower_bound(struct manifest_file *f, uint64_t block, uint64_t *ret, struct err *
 int
 manifest_file_seek(struct manifest_file *f, uint64_t block, struct err *err)
 {
-    uint64_t at;
+    uint64_t at, chunk_at = f->chunk_at;
+    unsigned chunk_n = f->chunk_n;
 
     if (lower_bound(f, block, &at, err) < 0 || manifest_file_rewind(f, err) < 0)
         return err->class;
     f->whole = at == 0;
-    f->next = f->chunk_at = at;
+    f->next = at;
+    f->chunk_want = CHUNK_FIRST_RECORDS;
+    /* Of a chunk that is there only the rest counts as read: its order is checked anew
+     * from here on. */
+    if (at >= chunk_at && at < chunk_at + chunk_n) {
+        unsigned skip = (unsigned)(at - chunk_at);
+
+        memmove(f->chunk, f->chunk + (size_t)skip * MANIFEST_RECORD_SIZE,
+                (size_t)(chunk_n - skip) * MANIFEST_RECORD_SIZE);
+        f->chunk_n = chunk_n - skip;
+        if (check_records(f, &f->chunk_n, err) < 0)
+            return corrupt(f, err);
+    }
+    f->chunk_at = at;
     return 0;
 }
 

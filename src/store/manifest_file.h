@@ -28,6 +28,15 @@ void cleanup_manifest_file(struct manifest_file **f);
 int manifest_writer_create(const char *path, const struct manifest_header *h,
                            struct manifest_writer **ret, struct err *err);
 
+/* Goes on with PATH.part, which an earlier run left: its header must be @h.  Records are
+ * taken as long as they are whole, in order and valid; what follows, which a crash may
+ * have torn, is cut off.  @min_records: so many were durable (manifest_writer_sync), with
+ * fewer the file is damaged.  ERR_NOT_FOUND; ERR_CORRUPT "manifest_corrupt" or
+ * "manifest_unsupported"; ERR_EXISTS "manifest_exists" (it was sealed); ERR_IO. */
+int manifest_writer_reopen(const char *path, const struct manifest_header *h,
+                           uint64_t min_records, struct manifest_writer **ret,
+                           struct err *err);
+
 /* @p: whole records, the first of which is number @first.  Records that are there already
  * are compared and skipped.  *ret_total = how many records the file has now, on failure
  * as well (the "expected" of a gap).  Nothing is kept of a call that fails. ERR_EXISTS
@@ -37,6 +46,13 @@ int manifest_writer_create(const char *path, const struct manifest_header *h,
 int manifest_writer_append(struct manifest_writer *w, uint64_t first, const void *p,
                            size_t n, uint64_t *ret_total, struct err *err);
 uint64_t manifest_writer_count(const struct manifest_writer *w);
+/* The first block that the next record may name: the end of the last one. */
+uint64_t manifest_writer_next_block(const struct manifest_writer *w);
+/* All records so far are durable on return.  As an append for errors. */
+int manifest_writer_sync(struct manifest_writer *w, struct err *err);
+/* A descriptor of its own to read the records so far from, at MANIFEST_HEADER_SIZE +
+ * number * MANIFEST_RECORD_SIZE; the caller's.  What is counted never changes. */
+int manifest_writer_read_fd(const struct manifest_writer *w, struct err *err);
 /* Layer root over what is stored so far. */
 int manifest_writer_root(struct manifest_writer *w, uint8_t ret_root[MANIFEST_ROOT_SIZE],
                          struct err *err);
@@ -69,6 +85,9 @@ int manifest_file_at(struct manifest_file *f, uint64_t number,
 int manifest_file_find(struct manifest_file *f, uint64_t block,
                        struct manifest_record *ret, struct err *err);
 void manifest_file_free(struct manifest_file *f); /* NULL ok */
+/* What this process has read of manifests so far: what a job costs is to follow what
+ * changed. */
+uint64_t manifest_file_bytes_read(void);
 
 /* Reads it all; *ret_root may be NULL. */
 int manifest_file_check(const char *path, uint8_t ret_root[MANIFEST_ROOT_SIZE],

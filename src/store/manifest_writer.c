@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -30,13 +31,13 @@ offset_of(uint64_t record)
     return MANIFEST_HEADER_SIZE + record * MANIFEST_RECORD_SIZE;
 }
 
-int
-manifest_writer_create(const char *path, const struct manifest_header *h,
-                       struct manifest_writer **ret, struct err *err)
+static int
+writer_new(const char *path, const struct manifest_header *h,
+           struct manifest_writer **ret, struct err *err)
 {
-    CLEANUP_MANIFEST_WRITER struct manifest_writer *w = xcalloc(1, sizeof(*w));
-    uint8_t header[MANIFEST_HEADER_SIZE];
+    struct manifest_writer *w = xcalloc(1, sizeof(*w));
 
+    *ret = w;
     w->fd = -1;
     w->path = xstrdup(path);
     w->part = xasprintf("%s.part", path);
@@ -44,6 +45,18 @@ manifest_writer_create(const char *path, const struct manifest_header *h,
         return err->class;
     if (fs_exists(path))
         return err_set(err, ERR_EXISTS, "manifest_exists", "manifest '%s' exists", path);
+    return 0;
+}
+
+int
+manifest_writer_create(const char *path, const struct manifest_header *h,
+                       struct manifest_writer **ret, struct err *err)
+{
+    CLEANUP_MANIFEST_WRITER struct manifest_writer *w = NULL;
+    uint8_t header[MANIFEST_HEADER_SIZE];
+
+    if (writer_new(path, h, &w, err) < 0)
+        return err->class;
     w->fd = open(w->part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (w->fd < 0)
         return err_errno(err, errno,
@@ -55,6 +68,102 @@ manifest_writer_create(const char *path, const struct manifest_header *h,
         (void)store_recode(err);
         return err_prefix(err, "manifest '%s'", w->part);
     }
+    *ret = take_ptr(&w);
+    return 0;
+}
+
+static int
+damaged(const struct manifest_writer *w, const char *what, struct err *err)
+{
+    return err_set(err, ERR_CORRUPT, "manifest_corrupt", "manifest '%s' %s", w->part,
+                   what);
+}
+
+static int
+open_part(struct manifest_writer *w, uint64_t *ret_size, struct err *err)
+{
+    struct stat st;
+
+    w->fd = open(w->part, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (w->fd < 0)
+        return err_errno(err, errno, NULL, "open manifest '%s'", w->part);
+    if (fstat(w->fd, &st) < 0)
+        return err_errno(err, errno, NULL, "stat manifest '%s'", w->part);
+    if (!S_ISREG(st.st_mode))
+        return damaged(w, "is no regular file", err);
+    *ret_size = (uint64_t)st.st_size;
+    return 0;
+}
+
+static int
+check_header(struct manifest_writer *w, const struct manifest_header *h, uint64_t size,
+             struct err *err)
+{
+    uint8_t want[MANIFEST_HEADER_SIZE], have[MANIFEST_HEADER_SIZE];
+    struct manifest_header ignored;
+
+    if (size < sizeof(have))
+        return damaged(w, "has no header", err);
+    if (fs_pread_full(w->fd, have, sizeof(have), 0, err) < 0)
+        return err_prefix(err, "manifest '%s'", w->part);
+    if (manifest_header_decode(have, &ignored, err) < 0)
+        return err_prefix(err, "manifest '%s'", w->part);
+    manifest_header_encode(h, want);
+    return memcmp(want, have, sizeof(have)) == 0 ? 0
+                                                 : damaged(w, "is of another layer", err);
+}
+
+/* The good ones of @n encoded records into the check; false at the first that is not. */
+static bool
+take_good(struct manifest_writer *w, const uint8_t *p, size_t n)
+{
+    struct err ignored = ERR_INIT;
+
+    if (manifest_check_add_raw(w->check, p, n, &ignored) == 0)
+        return true;
+    for (; n > 0 && manifest_check_add_raw(w->check, p, 1, &ignored) == 0; n--)
+        p += MANIFEST_RECORD_SIZE;
+    return false;
+}
+
+static int
+take_stored(struct manifest_writer *w, uint64_t n, struct err *err)
+{
+    uint8_t stored[COMPARE_RECORDS * MANIFEST_RECORD_SIZE];
+    uint64_t at = 0;
+
+    while (at < n) {
+        size_t now = n - at < COMPARE_RECORDS ? (size_t)(n - at) : COMPARE_RECORDS;
+
+        if (fs_pread_full(w->fd, stored, now * MANIFEST_RECORD_SIZE, offset_of(at), err) <
+            0)
+            return err_prefix(err, "manifest '%s'", w->part);
+        if (!take_good(w, stored, now))
+            break;
+        at += now;
+    }
+    return 0;
+}
+
+int
+manifest_writer_reopen(const char *path, const struct manifest_header *h,
+                       uint64_t min_records, struct manifest_writer **ret,
+                       struct err *err)
+{
+    CLEANUP_MANIFEST_WRITER struct manifest_writer *w = NULL;
+    uint64_t size = 0, count;
+
+    if (writer_new(path, h, &w, err) < 0 || open_part(w, &size, err) < 0 ||
+        check_header(w, h, size, err) < 0 ||
+        take_stored(w, (size - MANIFEST_HEADER_SIZE) / MANIFEST_RECORD_SIZE, err) < 0)
+        return err->class;
+    count = manifest_writer_count(w);
+    if (count < min_records)
+        return err_set(err, ERR_CORRUPT, "manifest_corrupt",
+                       "manifest '%s' has %llu good records, %llu were stored", w->part,
+                       (unsigned long long)count, (unsigned long long)min_records);
+    if (ftruncate(w->fd, (off_t)offset_of(count)) < 0)
+        return err_errno(err, errno, store_code(errno), "cut manifest '%s'", w->part);
     *ret = take_ptr(&w);
     return 0;
 }
@@ -78,6 +187,12 @@ manifest_writer_count(const struct manifest_writer *w)
     return manifest_check_count(w->check);
 }
 
+uint64_t
+manifest_writer_next_block(const struct manifest_writer *w)
+{
+    return manifest_check_next_block(w->check);
+}
+
 static int
 check_open(const struct manifest_writer *w, struct err *err)
 {
@@ -85,6 +200,29 @@ check_open(const struct manifest_writer *w, struct err *err)
         return err_set(err, ERR_INTERNAL, NULL, "manifest '%s' is sealed already",
                        w->path);
     return 0;
+}
+
+int
+manifest_writer_sync(struct manifest_writer *w, struct err *err)
+{
+    if (check_open(w, err) < 0)
+        return err->class;
+    if (fdatasync(w->fd) < 0)
+        return err_errno(err, errno, store_code(errno), "fsync manifest '%s'", w->part);
+    return 0;
+}
+
+int
+manifest_writer_read_fd(const struct manifest_writer *w, struct err *err)
+{
+    int fd;
+
+    if (check_open(w, err) < 0)
+        return err->class;
+    fd = fcntl(w->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return err_errno(err, errno, NULL, "manifest '%s'", w->part);
+    return fd;
 }
 
 /* A repeat of what is there is harmless only when it is the same. */

@@ -115,6 +115,13 @@ port_release_all(struct port_pool *p, const char *owner)
     return released;
 }
 
+void
+port_pool_range(const struct port_pool *p, uint16_t *ret_first, uint16_t *ret_last)
+{
+    *ret_first = p->first;
+    *ret_last = (uint16_t)(p->first + p->n - 1);
+}
+
 unsigned
 port_pool_size(const struct port_pool *p)
 {
@@ -131,18 +138,4 @@ port_pool_used(struct port_pool *p)
         if (p->owner[i][0] != '\0')
             used++;
     return used;
-}
-
-bool
-port_owner(struct port_pool *p, uint16_t port, char ret_owner[PORT_OWNER_MAX + 1])
-{
-    unsigned at = (unsigned)port - p->first;
-
-    if (port < p->first || at >= p->n)
-        return false;
-    LOCK_SCOPE(&p->lock);
-    if (p->owner[at][0] == '\0')
-        return false;
-    memcpy(ret_owner, p->owner[at], PORT_OWNER_MAX + 1);
-    return true;
 }

@@ -27,10 +27,10 @@ int port_take(struct port_pool *p, const char *owner, uint16_t *ret, struct err 
 bool port_release(struct port_pool *p, uint16_t port, const char *owner);
 unsigned port_release_all(struct port_pool *p, const char *owner); /* how many */
 
+/* First and last, inclusive. */
+void port_pool_range(const struct port_pool *p, uint16_t *ret_first, uint16_t *ret_last);
 unsigned port_pool_size(const struct port_pool *p);
 unsigned port_pool_used(struct port_pool *p);
-/* Copies the owner of @port; false when it has none. */
-bool port_owner(struct port_pool *p, uint16_t port, char ret_owner[PORT_OWNER_MAX + 1]);
 
 /* Can 127.0.0.1:@port be bound now?  SO_REUSEADDR, so that TIME_WAIT does not count. */
 bool port_is_free(uint16_t port);

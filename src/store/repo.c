@@ -249,6 +249,18 @@ repo_remove(struct repo *r, const char *name, bool missing_ok, struct err *err)
 }
 
 int
+repo_rename(struct repo *r, const char *from, const char *to, struct err *err)
+{
+    const char *a = strrchr(from, '/'), *b = strrchr(to, '/');
+
+    if (check_change(r, from, err) < 0 || check_name(to, err) < 0)
+        return err->class;
+    if (!a || !b || a - from != b - to || strncmp(from, to, (size_t)(a - from)) != 0)
+        return err_set(err, ERR_INVALID, "repo_name", "a rename stays in its folder");
+    return r->ops->rename(r, from, to, err);
+}
+
+int
 repo_list(struct repo *r, const char *dir, repo_list_fn fn, void *arg, struct err *err)
 {
     int rc = check_name(dir, err);

@@ -24,6 +24,7 @@
 #define REPO_NAME_MAX 255
 
 struct repo;
+struct layer_merge; /* store/layer.h */
 #define CLEANUP_REPO CLEANUP(cleanup_repo)
 void cleanup_repo(struct repo **r);
 
@@ -55,6 +56,7 @@ struct repo_ops {
     int (*create_layer)(struct repo *r, const struct repo_layer_spec *spec,
                         struct err *err);
     int (*remove_layer)(struct repo *r, const char *locator, struct err *err);
+    int (*repair_layer)(struct repo *r, const char *locator, struct err *err);
     int (*stored_bytes)(struct repo *r, const char *locator, uint64_t *ret,
                         struct err *err);
     int (*sync_layer)(struct repo *r, const char *locator, struct err *err);
@@ -70,6 +72,8 @@ struct repo_ops {
     int (*remove)(struct repo *r, const char *name, bool missing_ok, struct err *err);
     int (*remove_dir)(struct repo *r, const char *dir, struct err *err);
     int (*make_dir)(struct repo *r, const char *dir, struct err *err);
+    int (*rename)(struct repo *r, const char *from, const char *to, struct err *err);
+    int (*merge_layer)(struct repo *r, struct layer_merge *m, struct err *err);
     int (*probe)(struct repo *r, struct repo_probe *ret, struct err *err);
     int (*space)(struct repo *r, struct repo_space *ret, struct err *err);
     void (*close)(struct repo *r);
@@ -112,6 +116,9 @@ int repo_path(struct repo *r, const char *name, char *out, struct err *err);
 int repo_put(struct repo *r, const char *name, const void *p, size_t n, struct err *err);
 int repo_get(struct repo *r, const char *name, struct buf *b, struct err *err);
 int repo_remove(struct repo *r, const char *name, bool missing_ok, struct err *err);
+/* @from takes the place of @to, which may exist, in the same folder (else ERR_INVALID);
+ * durable.  ERR_NOT_FOUND. */
+int repo_rename(struct repo *r, const char *from, const char *to, struct err *err);
 /* Entries of folder @dir in no order; a missing folder is an empty one. */
 int repo_list(struct repo *r, const char *dir, repo_list_fn fn, void *arg,
               struct err *err);

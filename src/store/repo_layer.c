@@ -16,6 +16,7 @@
 #include "store/store_priv.h"
 
 #define QEMU_IMG_TIMEOUT_MS 60000
+#define QEMU_CHECK_TIMEOUT_MS 1800000 /* reads all tables */
 #define CREATE_OPTIONS "compat=1.1,cluster_size=65536,lazy_refcounts=off"
 
 static char qemu_img[REPO_PATH_SIZE] = "qemu-img";
@@ -24,6 +25,12 @@ void
 layer_set_qemu_img(const char *path)
 {
     snprintf(qemu_img, sizeof(qemu_img), "%s", path);
+}
+
+const char *
+layer_qemu_img(void)
+{
+    return qemu_img;
 }
 
 static char *
@@ -268,6 +275,25 @@ local_sync_layer(struct repo *r, const char *locator, struct err *err)
     if (e != 0)
         return err_errno(err, e, NULL, "drop the cached pages of layer '%s'", locator);
     return 0;
+}
+
+int
+local_repair_layer(struct repo *r, const char *locator, struct err *err)
+{
+    CLEANUP_FREE char *name = file_of(locator);
+    char path[REPO_PATH_SIZE];
+    const char *argv[] = {qemu_img, "check", "-q", "-r", "leaks",
+                          "-f",     "qcow2", path, NULL};
+
+    if (layer_check_chain(r, locator, 0, err) < 0 || repo_path(r, name, path, err) < 0)
+        return err->class;
+    if (child_run(argv, &r->lock_fd, 1, QEMU_CHECK_TIMEOUT_MS, NULL, err) >= 0)
+        return 0;
+    if (strcmp(err->code, "program_failed") == 0) {
+        err->class = ERR_CORRUPT;
+        err_recode(err, "layer_damaged");
+    }
+    return err_prefix(err, "layer '%s'", locator);
 }
 
 /* qemu-nbd may fail for want of a descriptor or of room for its socket: only when the

@@ -61,6 +61,7 @@ int probe_folder(int dir_fd, struct repo_probe *ret, struct err *err);
 int local_create_layer(struct repo *r, const struct repo_layer_spec *spec,
                        struct err *err);
 int local_remove_layer(struct repo *r, const char *locator, struct err *err);
+int local_repair_layer(struct repo *r, const char *locator, struct err *err);
 int local_stored_bytes(struct repo *r, const char *locator, uint64_t *ret,
                        struct err *err);
 int local_sync_layer(struct repo *r, const char *locator, struct err *err);
@@ -68,5 +69,10 @@ int local_export_rw(struct repo *r, const char *locator, const struct export_spe
                     struct export **ret, struct err *err);
 int local_export_ro(struct repo *r, const char *locator, const struct export_spec *spec,
                     struct export **ret, struct err *err);
+const char *layer_qemu_img(void); /* the program */
+
+/* --- repo_merge.c: the local engine --- */
+int local_merge_layer(struct repo *r, struct layer_merge *m, struct err *err);
+int local_rename(struct repo *r, const char *from, const char *to, struct err *err);
 
 #endif

@@ -35,7 +35,7 @@ int vim_list_vms(struct vim_session *s, struct vim_vm_items *ret, struct err *er
 struct vim_snapshot_item {
     struct moref ref;
     char *name, *description;
-    bool is_current, has_children;
+    bool is_current, has_children, quiesced;
 };
 
 struct vim_vm {
@@ -57,6 +57,24 @@ struct vim_vm {
 };
 #define CLEANUP_VIM_VM CLEANUP(vim_vm_done)
 void vim_vm_done(struct vim_vm *vm);
+
+/* Snapshots whose names begin with a prefix, of every VM that has one; and every VM whose
+ * disks need consolidation. */
+struct vim_vm_snapshots {
+    struct vim_vm_item item; /* power and connection are "" */
+    bool consolidation_needed;
+    struct vim_snapshot_item *snapshots; /* parents first */
+    size_t n_snapshots;
+};
+struct vim_vm_snapshots_list {
+    struct vim_vm_snapshots *v;
+    size_t n;
+};
+#define CLEANUP_VIM_VM_SNAPSHOTS CLEANUP(vim_vm_snapshots_done)
+void vim_vm_snapshots_done(struct vim_vm_snapshots_list *l);
+/* As vim_list_vms(). */
+int vim_list_snapshots(struct vim_session *s, const char *prefix,
+                       struct vim_vm_snapshots_list *ret, struct err *err);
 
 /* By reference when it is there and has @instance_uuid ("" = any), else by instance uuid:
  * a VM that was registered again has another reference.  ERR_NOT_FOUND

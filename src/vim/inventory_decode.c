@@ -87,6 +87,7 @@ add_snapshots(struct tree *t, const struct xml_node *list, struct err *err)
             .description = xml_text(xml_child(list, "description")),
             .is_current = strcmp(ref.value, t->current.value) == 0,
             .has_children = xml_child(list, "childSnapshotList") != NULL};
+        (void)xml_bool(xml_child(list, "quiesced"), &i->quiesced);
         if (add_snapshots(t, xml_child(list, "childSnapshotList"), err) < 0)
             return err->class;
     }

@@ -8,8 +8,9 @@
 #include "base/timeutil.h"
 #include "vim/props.h"
 
-#define POLL_FIRST_MS 50 /* most tasks are short; the pause grows by half each time */
-#define POLL_MAX_MS 5000
+/* A task's end is seen after a tenth of its time more, and at most 5 s. */
+#define POLL_FIRST_MS 50u
+#define POLL_MAX_MS 5000u
 #define SILENCE_MS 120000 /* how long a server may be away while we wait */
 #define BUSY_FIRST_MS 2000
 #define BUSY_MAX_MS 15000
@@ -28,13 +29,22 @@ read_task(struct vim_session *s, const struct moref *task, struct vim_task *ret,
     return vim_task_decode(object, ret, err);
 }
 
+static unsigned
+poll_ms(uint64_t start_ns)
+{
+    uint64_t ms = (time_mono_ns() - start_ns) / NS_PER_MS / 10;
+
+    if (ms < POLL_FIRST_MS)
+        return POLL_FIRST_MS;
+    return ms < POLL_MAX_MS ? (unsigned)ms : POLL_MAX_MS;
+}
+
 static int
 wait_for(struct vim_session *s, const struct moref *task,
          void (*progress)(void *arg, unsigned percent), void *arg, struct vim_task *ret,
          struct err *err)
 {
-    uint64_t heard_ns = time_mono_ns();
-    unsigned ms = POLL_FIRST_MS;
+    uint64_t start_ns = time_mono_ns(), heard_ns = start_ns;
 
     while (1) {
         int r = read_task(s, task, ret, err);
@@ -52,9 +62,8 @@ wait_for(struct vim_session *s, const struct moref *task,
             log_warn("a task of the vCenter is still waited for: %s", err->msg);
             err_clear(err);
         }
-        if (vim_pause(s, ms, err) < 0)
+        if (vim_pause(s, poll_ms(start_ns), err) < 0)
             return err->class;
-        ms = ms * 3 / 2 < POLL_MAX_MS ? ms * 3 / 2 : POLL_MAX_MS;
     }
     if (ret->state == VIM_TASK_FAILED)
         return (*err = ret->error).class;

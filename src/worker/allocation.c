@@ -12,6 +12,7 @@
 
 struct check {
     struct findings *findings;
+    uint64_t image_bytes;
     uint64_t end_bytes; /* what lies beyond the disk or the image is told by others */
     struct pulse *pulse;
     struct walk *walk;
@@ -19,6 +20,7 @@ struct check {
         zero_counts; /* a zero record is allocated too: in the tip it is a zero cluster */
     struct nbd_conn *look; /* or NULL: what is allocated counts, not what it holds */
     unsigned char *buf;    /* LOOK_BYTES, with look */
+    struct nbd_conn *full; /* or NULL: of a full, whose zero clusters need no record */
     bool depth;            /* flags are depths, not base:allocation flags */
     bool only_stray;
     /* the recorded run that is not dealt with yet */
@@ -38,6 +40,16 @@ tell(struct check *c, uint64_t first, uint64_t end, enum bad_range reason)
         findings_add(c->findings, from, to - from, reason);
 }
 
+static int
+on_full_extent(void *arg, uint64_t off, uint64_t len, uint32_t flags, struct err *err)
+{
+    struct check *c = arg;
+
+    if (!(flags & LIBNBD_STATE_ZERO))
+        tell(c, off / BLOCK, (off + len + BLOCK - 1) / BLOCK, BAD_STRAY);
+    return pulse_beat(c->pulse, err);
+}
+
 /* [@first, @end) is allocated and not recorded.  In a whole disk it may hold zeroes all
  * the same; then it is what it should be. */
 static int
@@ -45,6 +57,13 @@ stray(struct check *c, uint64_t first, uint64_t end, struct err *err)
 {
     uint64_t off = first * BLOCK, to = end * BLOCK;
 
+    if (c->full) {
+        if (to > c->image_bytes)
+            to = c->image_bytes;
+        return off < to ? nbd_conn_extents(c->full, NBD_CONTEXT_MAP, off, to - off,
+                                           on_full_extent, c, err)
+                        : 0;
+    }
     if (!c->look) {
         tell(c, first, end, BAD_STRAY);
         return 0;
@@ -155,6 +174,7 @@ allocation_check(struct nbd_conn *conn, const struct worker_spec_disk *d,
     uint64_t image = nbd_conn_info(conn)->size_bytes;
     struct check c = {.findings = f,
                       .pulse = pulse,
+                      .image_bytes = image,
                       .end_bytes = image < d->size_bytes ? image : d->size_bytes,
                       .zero_counts = how->tip_only,
                       .only_stray = how->only_stray,
@@ -165,6 +185,8 @@ allocation_check(struct nbd_conn *conn, const struct worker_spec_disk *d,
     if (walk_new(d, how->tip_only, &walk, err) < 0)
         return err->class;
     c.walk = walk;
+    if (how->tip_only && d->n_layers == 1 && nbd_conn_info(conn)->has_map)
+        c.full = conn;
     /* With a damaged manifest all may be stray, and the restore has failed already. */
     if (!how->tip_only && (how->salvage || !findings_any(f))) {
         c.buf = buf = xcalloc(1, LOOK_BYTES);

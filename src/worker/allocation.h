@@ -20,9 +20,11 @@ struct allocation_how {
 };
 
 /* verify: what the tip layer has allocated (qemu:allocation-depth 1) against the tip's
- * records. Else: what the image holds as data (base:allocation) against the resolved
- * data blocks. Recorded and not there is `missing`, there and not recorded `stray`.  Of
- * a whole disk only what is stray is read: zeroes do no harm there. */
+ * records; in a full a cluster that the image's tables call zero is not stray: a merge
+ * leaves such, they hide nothing there and are not recorded. Else: what the image holds
+ * as data (base:allocation) against the resolved data blocks. Recorded and not there is
+ * `missing`, there and not recorded `stray`.  Of a whole disk only what is stray is read:
+ * zeroes do no harm there. */
 int allocation_check(struct nbd_conn *c, const struct worker_spec_disk *d,
                      const struct allocation_how *how, struct findings *f,
                      struct pulse *pulse, struct err *err);

@@ -543,7 +543,9 @@ block_reader_run(struct block_reader *rb, struct err *err)
     struct cursor c = {0};
     int r = 0;
 
-    if (walk_new(rb->disk, rb->spec->task == WORKER_VERIFY, &walk, err) < 0)
+    if ((rb->disk->delta
+             ? walk_new_delta(rb->disk, &walk, err)
+             : walk_new(rb->disk, rb->spec->task == WORKER_VERIFY, &walk, err)) < 0)
         return err->class;
     cursor_init(&c, rb);
     c.walk = walk;

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/timeutil.h"
+#include "store/manifest_file.h"
 #include "worker/allocation.h"
 #include "worker/manifests.h"
 #include "worker/block_reader.h"
@@ -41,29 +42,54 @@ tell_progress(void *arg, const struct byte_counters *c)
     pulse_tell(arg, c);
 }
 
+static int
+open_image(const struct task *t, const struct worker_spec_disk *d, bool depth,
+           struct nbd_conn **ret, struct err *err)
+{
+    struct nbd_conn_opts o = {.uri = d->source,
+                              .connect_s = t->spec->deadlines.connect_s,
+                              .io_s = t->spec->deadlines.io_s,
+                              /* Of a full the zero clusters count as well. */
+                              .want_map = !depth || d->n_layers == 1,
+                              .want_depth = depth,
+                              .cancel_fd = copy_stop_fd(t->stop)};
+
+    return nbd_conn_open(&o, ret, err) < 0 ? err_prefix(err, "source") : 0;
+}
+
+/* The server answers for every context of a connection, and each costs it a walk over the
+ * tables of all layers: so the zeroes have a connection of their own. */
+static int
+check_tables(const struct task *t, const struct worker_spec_disk *d, struct nbd_conn *c,
+             struct run *run, struct err *err)
+{
+    bool verify = t->spec->task == WORKER_VERIFY;
+    const struct allocation_how how = {
+        .tip_only = verify, .salvage = t->spec->salvage, .end_block = run->cut_block};
+    CLEANUP_NBD_CONN struct nbd_conn *map = NULL;
+
+    if (allocation_check(c, d, &how, &run->findings, &run->pulse, err) < 0)
+        return err->class;
+    if (!verify || d->n_layers < 2)
+        return 0;
+    if (open_image(t, d, false, &map, err) < 0)
+        return err->class;
+    return zero_runs_check(map, d, &run->findings, &run->pulse, err);
+}
+
 /* *ret_size: of the export.  What the disk has beyond it is missing. */
 static int
 check_image(const struct task *t, const struct worker_spec_disk *d, struct run *run,
             uint64_t *ret_size, struct err *err)
 {
-    bool verify = t->spec->task == WORKER_VERIFY;
-    const struct allocation_how how = {
-        .tip_only = verify, .salvage = t->spec->salvage, .end_block = run->cut_block};
-    struct nbd_conn_opts o = {.uri = d->source,
-                              .connect_s = t->spec->deadlines.connect_s,
-                              .io_s = t->spec->deadlines.io_s,
-                              .want_map = !verify || d->n_layers > 1,
-                              .want_depth = verify,
-                              .cancel_fd = copy_stop_fd(t->stop)};
     CLEANUP_NBD_CONN struct nbd_conn *c = NULL;
 
-    if (nbd_conn_open(&o, &c, err) < 0)
-        return err_prefix(err, "source");
+    if (open_image(t, d, t->spec->task == WORKER_VERIFY, &c, err) < 0)
+        return err->class;
     *ret_size = nbd_conn_info(c)->size_bytes;
     if (*ret_size < d->size_bytes)
         findings_add(&run->findings, *ret_size, d->size_bytes - *ret_size, BAD_MISSING);
-    if (allocation_check(c, d, &how, &run->findings, &run->pulse, err) >= 0 &&
-        (!verify || zero_runs_check(c, d, &run->findings, &run->pulse, err) >= 0))
+    if (check_tables(t, d, c, run, err) >= 0)
         return 0;
     if (err->class != ERR_IO || strcmp(err->code, "nbd_io") != 0)
         return err->class;
@@ -98,22 +124,46 @@ check_target(const struct task *t, const struct worker_spec_disk *d, struct run 
 /* A damaged manifest is a finding about the whole disk; the blocks are compared all the
  * same. */
 static int
+manifest_damaged(const struct worker_spec_disk *d, struct run *run, struct err *err)
+{
+    if (err->class != ERR_CORRUPT && err->class != ERR_NOT_FOUND)
+        return err->class;
+    /* The range says that it is damaged, this which file and in what way. */
+    pulse_warn(&run->pulse, err);
+    findings_add(&run->findings, 0, d->size_bytes, BAD_MANIFEST);
+    err_clear(err);
+    return 0;
+}
+
+/* 1 = the root is known, 0 = everything is to be read. */
+static int
+try_update(const struct worker_spec_disk *d, struct run *run, struct err *err)
+{
+    struct job_event *done = &run->done;
+
+    if (!d->parent_roots)
+        return 0;
+    if (manifests_update(d, &run->pulse, &done->records, done->content_root, err) >= 0)
+        return 1;
+    if (strcmp(err->code, "roots_unusable") != 0)
+        return err->class;
+    pulse_warn(&run->pulse, err);
+    err_clear(err);
+    return 0;
+}
+
+static int
 check_manifests(const struct worker_spec_disk *d, struct run *run, struct err *err)
 {
     struct job_event *done = &run->done;
     uint64_t cut;
+    int r = try_update(d, run, err);
 
-    if (manifests_check(d, &run->pulse, &done->records, err) < 0) {
-        if (err->class != ERR_CORRUPT && err->class != ERR_NOT_FOUND)
-            return err->class;
-        /* The range says that it is damaged, this which file and in what way. */
-        pulse_warn(&run->pulse, err);
-        findings_add(&run->findings, 0, d->size_bytes, BAD_MANIFEST);
-        err_clear(err);
-        return 0;
-    }
+    if (r < 0 || (r == 0 && manifests_check(d, &run->pulse, &done->records, err) < 0))
+        return manifest_damaged(d, run, err);
     memcpy(done->layer_root, d->layers[d->n_layers - 1].layer_root, MANIFEST_HASH_SIZE);
-    if (manifests_content_root(d, &run->pulse, done->content_root, &cut, err) < 0)
+    if (r == 0 &&
+        manifests_content_root(d, &run->pulse, done->content_root, &cut, err) < 0)
         return err->class;
     done->has_content_root = true;
     if (d->has_content_root &&
@@ -205,6 +255,13 @@ name_layer(const struct worker_spec_disk *d, const struct findings *f, struct er
 }
 
 static void
+tell_done(struct task *t, struct run *run)
+{
+    run->done.manifest_bytes = manifest_file_bytes_read();
+    output_emit(t->out, &run->done);
+}
+
+static void
 run_disk(struct task *t, const struct worker_spec_disk *d)
 {
     struct run run = {.pulse = {.out = t->out,
@@ -231,7 +288,7 @@ run_disk(struct task *t, const struct worker_spec_disk *d)
         err_recode(&damage, "salvaged");
         pulse_warn(&run.pulse, &damage);
         if (err.class == 0)
-            output_emit(t->out, &run.done);
+            tell_done(t, &run);
     } else if (damage.class != 0) {
         LOCK_SCOPE(&t->lock);
         if (t->damage.class == 0) {
@@ -239,7 +296,7 @@ run_disk(struct task *t, const struct worker_spec_disk *d)
             t->damaged = d->key;
         }
     } else if (err.class == 0) {
-        output_emit(t->out, &run.done);
+        tell_done(t, &run);
     }
     findings_done(f);
 }

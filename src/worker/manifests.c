@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "model/content_root.h"
+#include "store/chain_root.h"
 #include "store/manifest_file.h"
 #include "worker/manifests.h"
 
@@ -41,6 +42,26 @@ check_header(const struct worker_spec_disk *d, size_t i, const struct manifest_h
 }
 
 static int
+check_root(const struct worker_spec_layer *l, const struct manifest_file *f,
+           struct err *err)
+{
+    if (memcmp(manifest_file_root(f), l->layer_root, MANIFEST_HASH_SIZE) == 0)
+        return 0;
+    return wrong(l, "its root is not the one that the backup recorded", err);
+}
+
+static int
+check_ends(const struct worker_spec_disk *d, size_t i, struct err *err)
+{
+    CLEANUP_MANIFEST_FILE struct manifest_file *f = NULL;
+
+    if (manifest_file_open(d->layers[i].manifest, &f, err) < 0 ||
+        check_header(d, i, manifest_file_header(f), err) < 0)
+        return err->class;
+    return check_root(&d->layers[i], f, err);
+}
+
+static int
 check_one(const struct worker_spec_disk *d, size_t i, struct pulse *pulse,
           uint64_t *ret_records, struct err *err)
 {
@@ -62,8 +83,8 @@ check_one(const struct worker_spec_disk *d, size_t i, struct pulse *pulse,
         if (++n % RECORDS_PER_BEAT == 0)
             r = pulse_beat(pulse, err);
     }
-    if (r == 0 && memcmp(manifest_file_root(f), l->layer_root, MANIFEST_HASH_SIZE) != 0)
-        r = wrong(l, "its root is not the one that the backup recorded", err);
+    if (r == 0)
+        r = check_root(l, f, err);
     if (r == 0)
         *ret_records = manifest_file_count(f);
     return r;
@@ -77,6 +98,36 @@ manifests_check(const struct worker_spec_disk *d, struct pulse *pulse,
         if (check_one(d, i, pulse, ret_records, err) < 0)
             return err->class;
     return 0;
+}
+
+static int
+beat(void *arg, struct err *err)
+{
+    return pulse_beat(arg, err);
+}
+
+int
+manifests_update(const struct worker_spec_disk *d, struct pulse *pulse,
+                 uint64_t *ret_records, uint8_t ret_root[MANIFEST_HASH_SIZE],
+                 struct err *err)
+{
+    CLEANUP_FREE const char **paths = xcalloc(d->n_layers, sizeof *paths);
+    const struct chain_root c = {.manifests = paths,
+                                 .n = d->n_layers,
+                                 .parent_roots = d->parent_roots,
+                                 .parent_content_root = d->parent_content_root,
+                                 .roots = d->roots,
+                                 .beat = beat,
+                                 .arg = pulse};
+
+    for (size_t i = 0; i < d->n_layers; i++)
+        paths[i] = d->layers[i].manifest;
+    for (size_t i = 0; i + 1 < d->n_layers; i++)
+        if (check_ends(d, i, err) < 0)
+            return err->class;
+    if (check_one(d, d->n_layers - 1, pulse, ret_records, err) < 0)
+        return err->class;
+    return chain_root_update(&c, ret_root, err);
 }
 
 /* One layer on the walk. */
@@ -169,6 +220,15 @@ walk_new(const struct worker_spec_disk *d, bool tip_only, struct walk **ret,
 }
 
 int
+walk_new_delta(const struct worker_spec_disk *d, struct walk **ret, struct err *err)
+{
+    struct worker_spec_layer layer = {.manifest = d->delta};
+    const struct worker_spec_disk alone = {.layers = &layer, .n_layers = 1};
+
+    return walk_new(&alone, true, ret, err);
+}
+
+int
 walk_next(struct walk *w, struct walk_item *ret, struct err *err)
 {
     struct resolve_item item;
@@ -202,6 +262,25 @@ manifests_layer_of(const struct worker_spec_disk *d, uint64_t block,
     }
 }
 
+/* The groups are left for the next backup.  Where they cannot be, that is slower. */
+static struct chain_root_keep *
+keep_groups(const struct worker_spec_disk *d, struct content_root *root,
+            struct pulse *pulse)
+{
+    struct manifest_header h = {.disk_size = d->size_bytes};
+    struct chain_root_keep *keep = NULL;
+    struct err err = ERR_INIT;
+
+    if (!d->roots)
+        return NULL;
+    if (manifest_id_from_str(d->layers[d->n_layers - 1].layer_id, h.layer_id) < 0 ||
+        manifest_id_from_str(d->disk_uuid, h.disk_uuid) < 0)
+        return NULL;
+    if (chain_root_keep(d->roots, &h, root, &keep, &err) < 0)
+        pulse_warn(pulse, &err);
+    return keep;
+}
+
 int
 manifests_content_root(const struct worker_spec_disk *d, struct pulse *pulse,
                        uint8_t ret[MANIFEST_HASH_SIZE], uint64_t *ret_cut,
@@ -209,19 +288,26 @@ manifests_content_root(const struct worker_spec_disk *d, struct pulse *pulse,
 {
     CLEANUP_CONTENT_ROOT struct content_root *root = NULL;
     CLEANUP_WALK struct walk *w = NULL;
+    struct chain_root_keep *keep = NULL;
+    struct err ignored = ERR_INIT;
     struct walk_item item;
     uint64_t n = 0;
     int r = walk_new(d, false, &w, err);
 
     if (r == 0)
         r = content_root_new(d->size_bytes, &root, err);
+    if (r == 0)
+        keep = keep_groups(d, root, pulse);
     while (r >= 0 && (r = walk_next(w, &item, err)) > 0) {
         r = ++n % RECORDS_PER_BEAT == 0 ? pulse_beat(pulse, err) : 0;
         if (r == 0 && item.data)
             r = content_root_add(root, item.block, item.hash, err);
     }
-    if (r < 0)
-        return r;
-    *ret_cut = walk_cut(w);
-    return content_root_finish(root, ret, err);
+    if (r >= 0)
+        r = content_root_finish(root, ret, err);
+    if (r >= 0)
+        *ret_cut = walk_cut(w);
+    (void)chain_root_keep_end(keep, r >= 0 && *ret_cut == UINT64_MAX ? ret : NULL,
+                              &ignored);
+    return r < 0 ? r : 0;
 }

@@ -19,8 +19,17 @@
 int manifests_check(const struct worker_spec_disk *d, struct pulse *pulse,
                     uint64_t *ret_records, struct err *err);
 
-/* The content root, from the manifests alone.  *ret_cut: the first block of which nothing
- * is known, because the records of a damaged manifest end there; UINT64_MAX = all is. */
+/* Both together for a tip whose parent's groups are known (spec: parent_roots): the tip
+ * as above, of the layers below the ends, and the records of the groups that the tip
+ * touched, which must give what the parent's point had there.  ERR_EXISTS
+ * "roots_unusable": to be done as below.  ERR_CORRUPT names file or blocks. */
+int manifests_update(const struct worker_spec_disk *d, struct pulse *pulse,
+                     uint64_t *ret_records, uint8_t ret_root[MANIFEST_HASH_SIZE],
+                     struct err *err);
+
+/* The content root, from the manifests alone; leaves the groups where the spec says.
+ * *ret_cut: the first block of which nothing is known, because the records of a damaged
+ * manifest end there; UINT64_MAX = all is. */
 int manifests_content_root(const struct worker_spec_disk *d, struct pulse *pulse,
                            uint8_t ret[MANIFEST_HASH_SIZE], uint64_t *ret_cut,
                            struct err *err);
@@ -46,6 +55,8 @@ struct walk_item {
 
 int walk_new(const struct worker_spec_disk *d, bool tip_only, struct walk **ret,
              struct err *err);
+/* Of the manifest d->delta alone. */
+int walk_new_delta(const struct worker_spec_disk *d, struct walk **ret, struct err *err);
 void walk_free(struct walk *w); /* NULL ok */
 /* 1 = an item, 0 = the end.  A root that does not fit is no error here: manifests_check()
  * told it, and the blocks are still worth comparing. */

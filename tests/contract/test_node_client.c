@@ -183,7 +183,9 @@ test_environment_is_empty(void **state)
             continue;
         /* What src/os/child.h promises, and nothing of the node's own. */
         assert_true(strncmp(text, "PATH=", 5) == 0 || strncmp(text, "LANG=", 5) == 0 ||
-                    strncmp(text, "LC_ALL=", 7) == 0 || strncmp(text, "TMPDIR=", 7) == 0);
+                    strncmp(text, "LC_ALL=", 7) == 0 ||
+                    strncmp(text, "TMPDIR=", 7) == 0 ||
+                    strncmp(text, "SENDENSE_OWNER=node:/", 21) == 0);
     }
 }
 
@@ -253,6 +255,26 @@ test_cancel_ignored(void **state)
     assert_non_null(strstr(member(result, "message"), "signal"));
 }
 
+/* Whoever cannot even die of TERM is killed, before the next attempt starts. */
+static void
+test_attempt_over_a_stopped_client(void **state)
+{
+    CLEANUP_JSON json_t *events = NULL;
+    CLEANUP_JSON json_t *job = NULL;
+    char id[UUID_STR_SIZE];
+    pid_t pid = rig_post(&rig, "silent", id);
+    uint64_t began = time_mono_ns();
+
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(
+        rig_call(&rig, "POST", "/api/v1/jobs", rig_spec(id, 2, "good"), &job), 202);
+    assert_int_equal(kill(pid, 0), -1);
+    assert_int_equal(errno, ESRCH);
+    assert_true(time_mono_ns() - began < 20 * NS_PER_S);
+    events = rig_events(&rig, id);
+    rig_result(events, "ok", NULL);
+}
+
 int
 main(void)
 {
@@ -282,6 +304,7 @@ main(void)
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_delete_of_a_stubborn_client),
         cmocka_unit_test(test_cancel_ignored),
+        cmocka_unit_test(test_attempt_over_a_stopped_client),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

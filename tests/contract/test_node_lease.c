@@ -436,6 +436,71 @@ test_expired(void **state)
     assert_int_equal(removals(id), 1);
 }
 
+/* The client has told of its snapshot: hello, phase, snapshot. */
+static void
+await_snapshot(const char *id)
+{
+    CLEANUP_FREE char *path = xasprintf("/api/v1/jobs/%s/events?after=2&wait=20", id);
+    CLEANUP_JSON json_t *page = NULL;
+
+    assert_int_equal(rig_call(&rig, "GET", path, NULL, &page), 200);
+    assert_int_equal(json_array_size(json_object_get(page, "events")), 1);
+}
+
+/* The node dies while data moves: its lease waits for another attempt, of whichever node,
+ * and that goes on with the snapshot. */
+static void
+test_attempt_after_a_crash(void **state)
+{
+    char id[UUID_STR_SIZE];
+    CLEANUP_FREE char *ref = removals_path();
+    json_t *again;
+
+    post("snapshot-held", id);
+    await_snapshot(id);
+    rig_kill(&rig);
+    rig_start_again(&rig);
+    await_lease("live");
+    call_job("PUT", "leases", id, renewal(600), 204);
+    again = rig_spec_vsphere(id, 2, "snapshot-never", ref, "good");
+    json_object_set_new(json_object_get(again, "snapshot"), "existing_ref",
+                        json_string("snapshot-1"));
+    assert_int_equal(rig_call(&rig, "POST", "/api/v1/jobs", again, NULL), 202);
+    {
+        CLEANUP_JSON json_t *events = rig_events(&rig, id);
+
+        rig_result(events, "failed", "failed");
+    }
+    await_lease("live");
+    assert_int_equal(removals(id), 0);
+    call_job("DELETE", "jobs", id, NULL, 204);
+    await_lease("none");
+    assert_int_equal(removals(id), 1);
+}
+
+/* A node that has lost its leases learns from the spec that there is a snapshot. */
+static void
+test_attempt_without_its_lease(void **state)
+{
+    char id[UUID_STR_SIZE];
+    CLEANUP_FREE char *ref = removals_path();
+    CLEANUP_JSON json_t *events = NULL;
+    json_t *spec;
+
+    forget_removals();
+    uuid_make(id);
+    spec = rig_spec_vsphere(id, 2, "snapshot-never", ref, "good");
+    json_object_set_new(json_object_get(spec, "snapshot"), "existing_ref",
+                        json_string("snapshot-1"));
+    assert_int_equal(rig_call(&rig, "POST", "/api/v1/jobs", spec, NULL), 202);
+    events = rig_events(&rig, id);
+    rig_result(events, "failed", "failed");
+    await_lease("live");
+    call_job("DELETE", "jobs", id, NULL, 204);
+    await_lease("none");
+    assert_int_equal(removals(id), 1);
+}
+
 /* A second attempt goes on with the lease of the first. */
 static void
 test_second_attempt(void **state)
@@ -445,7 +510,7 @@ test_second_attempt(void **state)
     CLEANUP_JSON json_t *events = NULL;
 
     post("snapshot-held", id);
-    await_lease("live");
+    await_snapshot(id);
     assert_int_equal(rig_call(&rig, "POST", "/api/v1/jobs",
                               rig_spec_vsphere(id, 2, "snapshot-never", ref, "good"),
                               NULL),
@@ -519,6 +584,8 @@ main(void)
         cmocka_unit_test(test_ended_before_a_crash),
         cmocka_unit_test(test_expired),
         cmocka_unit_test(test_second_attempt),
+        cmocka_unit_test(test_attempt_after_a_crash),
+        cmocka_unit_test(test_attempt_without_its_lease),
         cmocka_unit_test(test_events_make_one_story),
         cmocka_unit_test(test_unknown_lease),
         cmocka_unit_test(test_no_lease_store),

@@ -196,6 +196,48 @@ test_stray_write(void **state)
     assert_int_equal(wrun_ranges(&run), 1);
 }
 
+/* A merge leaves zero clusters in a full, which records none; data beside them is as
+ * wrong as ever. */
+static void
+test_zero_clusters(void **state)
+{
+    (void)state;
+    make_full();
+    wdisk_qemu_io(&disk, "write -q -z 720896 196608"); /* blocks 11 to 13 */
+    serve(WORKER_VERIFY);
+    wrun_succeeds(&run, &spec);
+    wrun_done(&run);
+    rig_stop(&disk.server);
+    wdisk_qemu_io(&disk, "write -q -P 7 786432 512"); /* in block 12 */
+    verify_fails("1 damaged range (1 blocks), first: 65536 bytes at 786432 (stray)");
+}
+
+/* Of the data only what the delta records is read. */
+static void
+test_delta(void **state)
+{
+    static const struct wblock part[] = {{.block = 3, .seed = 13},
+                                         {.block = 20, .seed = 16}};
+    struct wdisk other;
+
+    (void)state;
+    make_full();
+    wdisk_init(&other, &rig, 2001, FULL_SIZE);
+    wdisk_layer(&other, part, ARRAY_LEN(part));
+    flip_guest(2, 9);
+    serve(WORKER_VERIFY);
+    spec.disks[0].delta = other.manifest[0];
+    wrun_succeeds(&run, &spec);
+    wrun_done(&run);
+    rig_stop(&disk.server);
+    flip_guest(20, 700);
+    serve(WORKER_VERIFY);
+    spec.disks[0].delta = other.manifest[0];
+    wrun_fails(&run, &spec, "verification_failed", "1 damaged range");
+    wrun_has_range(&run, 2000, 20 * BLOCK, 777, BAD_MISMATCH);
+    wdisk_done(&other);
+}
+
 static void
 test_missing(void **state)
 {
@@ -404,7 +446,7 @@ main(void)
         T(test_missing),        T(test_discarded),        T(test_read_error),
         T(test_manifest_flips), T(test_manifest_gone),    T(test_other_manifest),
         T(test_other_size),     T(test_many_ranges),      T(test_two_disks),
-        T(test_huge_disk),
+        T(test_huge_disk),      T(test_zero_clusters),    T(test_delta),
     };
 
     return cmocka_run_group_tests_name("worker_damage", tests, NULL, NULL);

@@ -183,6 +183,77 @@ test_other_parent(void **state)
     wrun_has_range(&run, 2000, 0, SIZE, BAD_MANIFEST);
 }
 
+static void
+root_of_run(uint8_t out[MANIFEST_HASH_SIZE])
+{
+    const struct job_event *done = wrun_find(&run, EVENT_DISK_DONE, 2000, 0);
+
+    assert_non_null(done);
+    assert_true(done->has_content_root);
+    memcpy(out, done->content_root, MANIFEST_HASH_SIZE);
+    wrun_done(&run);
+    rig_stop(&disk.server);
+}
+
+/* Verifies the tip; its groups are left in @roots, those of the parent are in @parent. */
+static void
+verify_with(const char *parent, char *roots, uint8_t root[MANIFEST_HASH_SIZE])
+{
+    uint8_t below[MANIFEST_HASH_SIZE];
+
+    memcpy(below, root, sizeof below);
+    serve();
+    spec.disks[0].roots = roots;
+    spec.disks[0].parent_roots = (char *)parent;
+    memcpy(spec.disks[0].parent_content_root, below, sizeof below);
+    wrun_succeeds(&run, &spec);
+    root_of_run(root);
+}
+
+static bool
+was_warned(const char *code)
+{
+    const struct job_event *w = wrun_find(&run, EVENT_WARNING, 2000, 0);
+
+    return w && strcmp(w->code, code) == 0;
+}
+
+/* From the parent's groups or from everything, the root is the same; groups that are not
+ * the parent's are not used; records below that they do not fit are damage. */
+static void
+test_groups(void **state)
+{
+    char base_roots[RIG_TEXT], tip_roots[RIG_TEXT];
+    uint8_t root[MANIFEST_HASH_SIZE] = {0}, whole[MANIFEST_HASH_SIZE] = {0};
+    uint8_t base_root[MANIFEST_HASH_SIZE];
+
+    (void)state;
+    rig_path(&rig, "base.roots", base_roots);
+    rig_path(&rig, "tip.roots", tip_roots);
+    verify_with(NULL, base_roots, root);
+    memcpy(base_root, root, sizeof root);
+    wdisk_layer(&disk, tip, ARRAY_LEN(tip));
+    verify_with(base_roots, tip_roots, root);
+    verify_with(NULL, NULL, whole);
+    assert_memory_equal(root, whole, sizeof root);
+    /* Those of the tip are not those of its parent. */
+    serve();
+    spec.disks[0].parent_roots = tip_roots;
+    memcpy(spec.disks[0].parent_content_root, base_root, sizeof base_root);
+    wrun_succeeds(&run, &spec);
+    assert_true(was_warned("roots_unusable"));
+    root_of_run(root);
+    assert_memory_equal(root, whole, sizeof root);
+    /* Record of block 4, which the tip did not write, in a group that it touched. */
+    flip_bit(disk.manifest[0],
+             MANIFEST_HEADER_SIZE + 3 * (uint64_t)MANIFEST_RECORD_SIZE + 9);
+    serve();
+    spec.disks[0].parent_roots = base_roots;
+    memcpy(spec.disks[0].parent_content_root, base_root, sizeof base_root);
+    wrun_fails(&run, &spec, "verification_failed", "damaged range");
+    wrun_has_range(&run, 2000, 0, SIZE, BAD_MANIFEST);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -198,6 +269,7 @@ main(void)
         T(test_stray),
         T(test_damage_below),
         T(test_other_parent),
+        T(test_groups),
     };
 
     return cmocka_run_group_tests_name("worker_overlay", tests, NULL, NULL);

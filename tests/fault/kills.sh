@@ -2,6 +2,30 @@
 # shellcheck shell=bash disable=SC2154
 backup_type=full # of the backup that is killed
 
+# begin RETRIES: starts the backup that is killed; a second lies between its attempts.
+begin() {
+    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"'"$backup_type"'","retries":'"$1"',"retry_delay_s":1}' >/dev/null 2>&1
+}
+# The newest backup but those that were there before: none was made when the hub died too early.
+made_after() { # BEFORE
+    local id
+    id=$(newest_backup)
+    [ "$id" = "$1" ] || echo "$id"
+}
+attempt_of() { sql "SELECT attempt FROM backup_jobs WHERE backup_id = '$1'"; }
+resumings() { sql "SELECT count(*) FROM events WHERE type = 'backup.resuming' AND backup_id = '$1'"; }
+is_resuming() { [ "$(resumings "$1")" -gt 0 ]; }
+over_with_its_sources() { # nbdkit may have died with the client that was killed
+    revive
+    job_is_over "$1"
+}
+goes_on() { # BACKUP STEP: to its end, in another attempt, and says so
+    until_true "$wait_s" over_with_its_sources "$1"
+    [ "$(job_state "$1")" = completed ] || problem "cut off at $2 it is $(job_state "$1"): $(api GET "/backups/$1" | jq -c .error)"
+    [ "$(attempt_of "$1")" -gt 1 ] || problem "cut off at $2 it has one attempt"
+    is_resuming "$1" || problem "cut off at $2 it has no event that tells it"
+}
+
 # The hub runs with the fail point armed; the client and the worker inherit it.
 at_backup() {
     local before id
@@ -10,12 +34,11 @@ at_backup() {
     start_node "SENDENSE_FAILPOINT=$1"
     start_hub "SENDENSE_FAILPOINT=$1"
     before=$(newest_backup)
-    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"'"$backup_type"'"}' >/dev/null 2>&1
+    begin "$([[ $1 == hub.* ]] && echo 3 || echo 0)"
     if [[ $1 == hub.* ]]; then
         until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
     fi
-    id=$(newest_backup)
-    [ "$id" != "$before" ] || id=
+    id=$(made_after "$before")
     if [[ $1 != hub.* ]]; then
         until_true "$wait_s" job_is_over "$id" || problem "the job did not end"
         [ "$(job_state "$id")" = failed ] || problem "the job is $(job_state "$id") although its process was killed"
@@ -30,20 +53,93 @@ at_backup() {
         until_true "$wait_s" job_is_over "$id"
         [ "$(job_state "$id")" = completed ] || problem "I1: the committed job is $(job_state "$id")"
         ;;
+    # What was cut off in its transfer goes on.
+    hub.manifest_append | hub.snapshot_* | hub.node_job_* | hub.transferring | hub.checkpoint_stored | hub.client_result) goes_on "$id" "$1" ;;
     esac
     check_all "$id"
 }
 
-at_node() {
-    local id
+# The client is killed once; the next one is another node's, without the fail point.
+at_client() {
+    local before id
+    at_backup "$1" # without another attempt
     stop_daemon node
     start_node "SENDENSE_FAILPOINT=$1"
-    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"'"$backup_type"'"}' >/dev/null 2>&1
+    before=$(newest_backup)
+    begin 3
+    id=$(made_after "$before")
+    until_true "$wait_s" is_resuming "$id" || problem "the client never came to $1"
+    stop_daemon node
+    start_node
+    goes_on "$id" "$1"
+    check_all "$id"
+}
+
+# The client is killed when all disks are there: its last word is not missed, and nothing is done again.
+at_last_word() {
+    local before id
+    stop_daemon node
+    start_node "SENDENSE_FAILPOINT=$1"
+    before=$(newest_backup)
+    begin 0
+    id=$(made_after "$before")
+    until_true "$wait_s" job_is_over "$id"
+    [ "$(job_state "$id")" = completed ] || problem "all disks were there and it is $(job_state "$id"): $(api GET "/backups/$id" | jq -c .error)"
+    [ "$(attempt_of "$id")" = 1 ] || problem 'there was another attempt'
+    stop_daemon node
+    start_node
+    check_all "$id"
+}
+
+# The hub dies between two attempts: the client is killed at $2, the hub at $1.
+at_resume() {
+    local before id
+    stop_daemon hub
+    stop_daemon node
+    start_node "SENDENSE_FAILPOINT=$2"
+    start_hub "SENDENSE_FAILPOINT=$1"
+    before=$(newest_backup)
+    begin 5
+    id=$(made_after "$before")
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    stop_daemon hub
+    stop_daemon node
+    start_node
+    start_hub
+    goes_on "$id" "$1"
+    check_all "$id"
+}
+
+# The hub dies in the transfer, and once more when it has taken the job up again.
+at_recovered() {
+    local before id
+    stop_daemon hub
+    start_hub SENDENSE_FAILPOINT=hub.transferring
+    before=$(newest_backup)
+    begin 5
+    id=$(made_after "$before")
+    until_true "$wait_s" hub_is_gone || problem 'the hub never came to the transfer'
+    stop_daemon hub
+    env "SENDENSE_FAILPOINT=$1" "$BUILD_DIR/sendense-hub" run --data "$work/data" --listen 127.0.0.1:0 --nbd-ports "$ports" >/dev/null 2>>"$work/hub.log" &
+    hub_pid=$!
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    stop_daemon hub
+    start_hub
+    goes_on "$id" "$1"
+    check_all "$id"
+}
+
+at_node() {
+    local before id
+    stop_daemon node
+    start_node "SENDENSE_FAILPOINT=$1"
+    before=$(newest_backup)
+    begin 5
     until_true "$wait_s" node_is_gone || problem "the node never came to $1"
     stop_daemon node KILL
     start_node
-    id=$(newest_backup)
-    [ "$id" = "$first_backup" ] && id=
+    id=$(made_after "$before")
+    [ -z "$id" ] || goes_on "$id" "$1"
     check_all "$id"
 }
 
@@ -102,7 +198,7 @@ at_undo() {
     stop_daemon node
     start_node SENDENSE_FAILPOINT=client.copying
     start_hub "SENDENSE_FAILPOINT=$1"
-    api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"'"$backup_type"'"}' >/dev/null 2>&1
+    begin 0
     until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
     id=$(newest_backup)
     stop_daemon hub
@@ -143,4 +239,43 @@ at_files() {
     until_true "$wait_s" run_folder_is_empty || problem "I4: left of the file session: $(find "$work/data/run" -mindepth 1)"
     expect 'file sessions after the restart' 0 "$(api GET /restore/mounts | jq '.mounts | length')"
     check_all ''
+}
+
+# A backup of a VM of its own that meets a changed record in the manifest of its base: the hub dies when it has noted who is
+# damaged, and before it has undone the job.
+at_condemn() {
+    local file id newest
+    if [ -z "$vm_of_condemn" ]; then
+        head -c 3000000 /dev/urandom >"$work/condemned"
+        serve condemned
+        vm_of_condemn=$(add_vm condemned 2000=condemned)
+    fi
+    condemn_backup || problem 'the full failed'
+    id=$(newest_backup)
+    condemn_backup || problem 'the incremental failed'
+    newest=$(newest_backup)
+    file=$work/data/repository/$(api GET "/backups/$id" | jq -r '.disk_results[0].qcow2_path | rtrimstr(".qcow2")').manifest
+    printf '\xa5' | dd of="$file" bs=1 seek=$((4096 + 3 * 40 + 20)) conv=notrunc status=none
+    head -c 300000 /dev/urandom | dd of="$work/condemned" bs=65536 seek=2 conv=notrunc status=none
+    stop_daemon hub
+    start_hub "SENDENSE_FAILPOINT=$1"
+    api POST /backups '{"vm_id":"'"$vm_of_condemn"'","repository_id":"1","backup_type":"auto"}' >/dev/null 2>&1
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    stop_daemon hub
+    start_hub
+    until_true "$wait_s" job_is_over "$(newest_backup)" || problem 'I3: the job did not end'
+    expect 'the base' 'failed null' "$(api GET "/backups/$id" | jq -r '"\(.verification) \(.error.code)"')"
+    expect 'what stands on it' 'failed parent_damaged' "$(api GET "/backups/$newest" | jq -r '"\(.verification) \(.error.code)"')"
+    condemn_backup || problem 'I5: the next backup failed'
+    id=$(newest_backup)
+    expect 'the next one' 'full parent_damaged verified' "$(api GET "/backups/$id" | jq -r '"\(.backup_type) \(.disk_results[0].reason) \(.verification)"')"
+    restore "$id" 2000 "$work/out.raw" && cmp "$work/condemned" "$work/out.raw" >/dev/null || problem 'I1: the next one is not what its source is'
+    rm -f "$work/out.raw"
+    check_all ''
+}
+vm_of_condemn=''
+condemn_backup() { # of that VM
+    local id
+    id=$(api POST /backups '{"vm_id":"'"$vm_of_condemn"'","repository_id":"1","backup_type":"auto"}' | jq -r '.backup_id // empty')
+    [ -n "$id" ] && until_true "$wait_s" job_is_over "$id" && [ "$(job_state "$id")" = completed ]
 }

@@ -59,6 +59,17 @@ struct incr {
     const char *const *filters; /* of nbdkit, before the plugin; or NULL */
     uint32_t audit_samples;
     struct spec_limits limits;
+    /* With cut_percent, each disk's qemu-nbd is killed when so much of the first disk is
+     * safe with the hub (cut_early: copied); another attempt goes on with what was
+     * flushed.  checkpoint_ms as in copy.h. */
+    unsigned cut_percent, checkpoint_ms;
+    bool cut_early;
+    struct incr_cut {
+        unsigned attempts;
+        struct resume_checkpoint from[INCR_DISKS]; /* of the last attempt */
+        uint64_t read[INCR_DISKS];                 /* by the last attempt */
+        struct err why;                            /* of the first */
+    } cut;
     struct err err; /* of a backup that failed */
     pthread_mutex_t lock;
 };
@@ -82,6 +93,9 @@ void incr_backup_ok(struct incr *w, bool in_process);
 /* Restores disk @i as of point @seq with the worker and with qemu-img, and compares both
  * with the plain copy. */
 void incr_check_restore(struct incr *w, uint32_t seq, size_t i);
+/* The image of disk @i as of point @seq, as any qemu reads it, against the plain copy:
+ * the cheap one. */
+void incr_check_image(struct incr *w, uint32_t seq, size_t i);
 /* Verifies every layer of every chain. */
 void incr_check_chains(struct incr *w);
 /* The same, or of the tips alone, when it may fail: 0 or < 0. */

@@ -152,6 +152,23 @@ incr_check_restore(struct incr *w, uint32_t seq, size_t i)
     unlink(got);
 }
 
+void
+incr_check_image(struct incr *w, uint32_t seq, size_t i)
+{
+    CLEANUP_POINT struct point p = {.seq = 0};
+    CLEANUP_FREE char *name = NULL;
+    char want[RIG_TEXT], image[REPO_PATH_SIZE];
+    const char *argv[] = {"qemu-img", "compare", "-q",  "-f", "qcow2",
+                          "-F",       "raw",     image, want, NULL};
+    struct err err = ERR_INIT;
+
+    load_point(w, seq, &p);
+    incr_copy_path(w, p.disks[i].key, seq, want);
+    name = xasprintf("%s.qcow2", p.disks[i].locator);
+    incr_check(repo_path(w->repo, name, image, &err), &err);
+    incr_check(child_run(argv, NULL, 0, INCR_STEP_S * 1000, NULL, &err), &err);
+}
+
 int
 incr_verify(struct incr *w, bool chains, struct err *err)
 {

@@ -115,12 +115,24 @@ check_all(void)
     incr_check_chains(&w);
 }
 
+/* Every point by its image, and one of them through the worker; the chains' blocks are
+ * compared with the manifests, so that one restore stands for all. */
+static void
+check_life(uint64_t *s)
+{
+    for (uint32_t seq = 1; seq <= w.seq; seq++)
+        for (size_t i = 0; i < w.n; i++)
+            incr_check_image(&w, seq, i);
+    incr_check_restore(&w, 1 + (uint32_t)(rnd(s) % w.seq), rnd(s) % w.n);
+    incr_check_chains(&w);
+}
+
 static void
 seed_run(uint64_t seed)
 {
     static const char *const no_map[] = {"--filter=noextents", NULL};
     uint64_t s = seed * 2654435761u + 12345;
-    unsigned points = 3 + (unsigned)(rnd(&s) % 3);
+    unsigned points = 2 + (unsigned)(rnd(&s) % 2);
 
     incr_init(&w);
     w.filters = rnd(&s) % 4 == 0 ? no_map : NULL;
@@ -155,7 +167,7 @@ seed_run(uint64_t seed)
             assert_int_equal(w.disks[i].bad, 0);
         }
     }
-    check_all();
+    check_life(&s);
     incr_done(&w);
 }
 
@@ -163,7 +175,7 @@ static void
 seeds(void **state)
 {
     const char *only = getenv("SEED"), *many = getenv("SEEDS");
-    uint64_t n = many ? strtoull(many, NULL, 10) : 8;
+    uint64_t n = many ? strtoull(many, NULL, 10) : 24;
 
     (void)state;
     for (uint64_t seed = 0; seed < n; seed++) {

@@ -1,8 +1,7 @@
 /* tests/tools/fake_client.c - stands in for sendense-backup-client in tests of the node.
  *
  * Reads a job spec as the real one does and then behaves, or misbehaves, as the VM's name
- * says. Without our model on purpose: what it writes is spelt out here, right or wrong.
- */
+ * says. Without our model on purpose: what it writes is spelt out, right or wrong. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -346,10 +345,11 @@ static void
 snapshot(void)
 {
     phase("snapshotting");
-    event("snapshot", json_pack("{s:s, s:s, s:b, s:[{s:i, s:s, s:i, s:n, s:s}], s:[]}",
-                                "ref", "snapshot-1", "name", "sendense-1", "quiesced", 1,
-                                "disks", "key", 2000, "uuid", "", "size_bytes", 1048576,
-                                "change_id", "file", "[ds] a.vmdk", "not_protected"));
+    event("snapshot",
+          json_pack("{s:s, s:s, s:s, s:b, s:[{s:i, s:s, s:i, s:n, s:s}], s:[]}", "ref",
+                    "snapshot-1", "name", "sendense-1", "stands_on", "", "quiesced", 1,
+                    "disks", "key", 2000, "uuid", "", "size_bytes", 1048576, "change_id",
+                    "file", "[ds] a.vmdk", "not_protected"));
 }
 
 static int

@@ -1,5 +1,5 @@
 /* tests/unit/api/test_parent_route.c - who may ask what a disk's parent holds, and what
- * is answered to questions that are none. */
+ * an earlier attempt sent, and what is answered to questions that are none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,6 +27,10 @@
 #define BLOCKS 20u
 
 static const struct http_route routes[] = {
+    {"PUT", "/internal/v1/jobs/{job_id}/disks/{key}/manifest", "job", HTTP_BODY_STREAM, 0,
+     api_manifest_put, api_manifest_body},
+    {"GET", "/internal/v1/jobs/{job_id}/disks/{key}/manifest", "job", HTTP_BODY_NONE, 0,
+     api_manifest_get, NULL},
     {"GET", "/internal/v1/jobs/{job_id}/disks/{key}/parent-manifest", "job",
      HTTP_BODY_NONE, 0, api_parent_manifest_get, NULL},
     {.method = NULL},
@@ -160,16 +164,18 @@ tear_down(void **state)
     return 0;
 }
 
-/* GET; w.got is the answer. */
+/* w.got is the answer. */
 static void
-ask_as(const char *token, const char *job_id, const char *key, const char *query)
+call_as(const char *token, struct http_request req, const char *job_id, const char *key,
+        const char *what)
 {
-    CLEANUP_FREE char *url =
-        xasprintf("http://%s/internal/v1/jobs/%s/disks/%s/parent-manifest%s",
-                  http_server_address(w.server), job_id, key, query);
+    CLEANUP_FREE char *url = xasprintf("http://%s/internal/v1/jobs/%s/disks/%s/%s",
+                                       http_server_address(w.server), job_id, key, what);
     struct secret *secret = token ? secret_new(token, strlen(token)) : NULL;
-    struct http_request req = {.method = "GET", .url = url, .bearer = secret};
     struct err ignored = ERR_INIT;
+
+    req.url = url;
+    req.bearer = secret;
 
     http_response_done(&w.got);
     json_decref(w.problem);
@@ -179,6 +185,43 @@ ask_as(const char *token, const char *job_id, const char *key, const char *query
     if (w.got.status >= 300)
         (void)json_parse(w.got.body, w.got.body_len, &w.problem, &ignored);
     secret_free(secret);
+}
+
+static void
+ask_as(const char *token, const char *job_id, const char *key, const char *query)
+{
+    CLEANUP_FREE char *what = xasprintf("parent-manifest%s", query);
+
+    call_as(token, (struct http_request){.method = "GET"}, job_id, key, what);
+}
+
+/* Records of the blocks @from to @to - 1 of the full. */
+static void
+push_blocks(const char *query, uint64_t from, uint64_t to)
+{
+    uint8_t raw[BLOCKS * MANIFEST_RECORD_SIZE];
+    CLEANUP_FREE char *what = xasprintf("manifest?checkpoint=1&%s", query);
+
+    for (uint64_t b = from; b < to; b++) {
+        struct manifest_record r = {.block = b, .state = MANIFEST_DATA, .count = 1};
+
+        memset(r.hash, (int)b, sizeof(r.hash));
+        manifest_record_encode(&r, raw + (b - from) * MANIFEST_RECORD_SIZE);
+    }
+    call_as(w.token,
+            (struct http_request){.method = "PUT",
+                                  .body = raw,
+                                  .body_len = (to - from) * MANIFEST_RECORD_SIZE,
+                                  .content_type = "application/octet-stream"},
+            w.job_id, "2000", what);
+}
+
+static void
+get_records(const char *query)
+{
+    CLEANUP_FREE char *what = xasprintf("manifest?%s", query);
+
+    call_as(w.token, (struct http_request){.method = "GET"}, w.job_id, "2000", what);
 }
 
 static void
@@ -293,14 +336,123 @@ parent_gone(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+static void
+block_is(uint64_t want)
+{
+    struct manifest_in *m = live_manifests_lock(w.live);
+    uint64_t have = manifest_in_block(m, FULL);
+
+    live_manifests_unlock(w.live);
+    assert_int_equal(have, want);
+}
+
+/* What a client says of its progress only grows, and is never less than its records. */
+static void
+blocks_of_pushes(void **state)
+{
+    (void)state;
+    push_blocks("record=0&block=6", 2, 5);
+    assert_int_equal(w.got.status, 200);
+    block_is(6);
+    push_blocks("record=0&block=6", 2, 5); /* a repeat */
+    assert_int_equal(w.got.status, 200);
+    push_blocks("record=3&block=9", 0, 0); /* nothing to record on the way */
+    assert_int_equal(w.got.status, 200);
+    block_is(9);
+    push_blocks("record=0&block=6", 2, 5); /* late, and harmless */
+    assert_int_equal(w.got.status, 200);
+    block_is(9);
+    push_blocks("record=3&block=8", 0, 0);
+    refused(400, "manifest_invalid");
+    push_blocks("record=3&block=21", 0, 0);
+    refused(400, "manifest_invalid");
+    push_blocks("record=3&block=10", 10, 12); /* before the last record's end */
+    refused(400, "manifest_invalid");
+    block_is(12);
+    push_blocks("record=5", 15, 16); /* by hand: without the number */
+    assert_int_equal(w.got.status, 200);
+    block_is(16);
+    push_blocks("record=6&block=x", 16, 17);
+    refused(400, "invalid_parameter");
+    push_blocks("record=6&block=20&final=1", 19, 20);
+    assert_int_equal(w.got.status, 200);
+    block_is(20);
+}
+
+static void
+records_come_back(void **state)
+{
+    struct manifest_record r;
+
+    (void)state;
+    push_blocks("record=0", 2, 12);
+    get_records("record=0&count=10");
+    assert_int_equal(w.got.status, 200);
+    assert_int_equal(w.got.body_len, 10 * MANIFEST_RECORD_SIZE);
+    get_records("record=3&count=2");
+    assert_int_equal(w.got.body_len, 2 * MANIFEST_RECORD_SIZE);
+    ok(manifest_record_decode((uint8_t *)w.got.body, &r, &w.err));
+    assert_int_equal(r.block, 5);
+    get_records("record=10&count=0");
+    assert_int_equal(w.got.status, 200);
+    assert_int_equal(w.got.body_len, 0);
+    get_records("record=3&count=8");
+    refused(400, "invalid_parameter");
+    get_records("record=11&count=0");
+    refused(400, "invalid_parameter");
+    get_records("record=0&count=1&block=1");
+    refused(400, "unknown_parameter");
+    call_as("sendense_other", (struct http_request){.method = "GET"}, w.job_id, "2000",
+            "manifest?record=0&count=1");
+    refused(403, "forbidden");
+    call_as(w.token, (struct http_request){.method = "GET"}, w.other_id, "2000",
+            "manifest?record=0&count=1");
+    refused(404, "job_not_found");
+    call_as(w.token, (struct http_request){.method = "GET"}, w.job_id, "2002",
+            "manifest?record=0&count=1");
+    refused(404, "disk_not_found");
+}
+
+/* Another attempt of the job: the hub has forgotten everything but two numbers. */
+static void
+goes_on(void **state)
+{
+    struct manifest_header h = {.disk_size = BLOCKS * MANIFEST_BLOCK_SIZE};
+    CLEANUP_FREE char *path = xasprintf("%s/2000.manifest", w.dir);
+    uint64_t block = 0, records = 0;
+    char hash[TOKEN_HASH_SIZE];
+    struct err err = ERR_INIT;
+
+    (void)state;
+    h.layer_id[0] = (uint8_t)FULL;
+    h.disk_uuid[0] = 1;
+    push_blocks("record=0&block=9", 2, 5);
+    ok(manifest_in_checkpoint(w.manifests, FULL, &block, &records, &w.err));
+    assert_int_equal(block, 9);
+    assert_int_equal(records, 3);
+    push_blocks("record=3&block=12", 10, 12); /* these two were not told any more */
+    live_set_manifests(w.live, NULL);
+    manifest_in_free(w.manifests);
+    token_hash(w.token, hash);
+    w.manifests = manifest_in_new(hash);
+    assert_int_equal(manifest_in_reopen(w.manifests, FULL, path, &h, 6, 9, &err),
+                     ERR_CORRUPT);
+    assert_int_equal(manifest_in_reopen(w.manifests, FULL, path, &h, 3, 21, &err),
+                     ERR_CORRUPT);
+    ok(manifest_in_reopen(w.manifests, FULL, path, &h, records, block, &w.err));
+    live_set_manifests(w.live, w.manifests);
+    assert_int_equal(manifest_in_count(w.manifests, FULL), 5);
+    block_is(12);
+    push_blocks("record=5&block=20&final=1", 0, 0);
+    assert_int_equal(w.got.status, 200);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(who_may_ask),
-        T(no_questions),
-        T(questions),
-        T(parent_gone),
+        T(who_may_ask),      T(no_questions),      T(questions), T(parent_gone),
+        T(blocks_of_pushes), T(records_come_back), T(goes_on),
     };
 
     return cmocka_run_group_tests_name("parent_route", tests, NULL, NULL);

@@ -133,7 +133,7 @@ test_disks(void **state)
     struct cat_disk_ref d = {JOB("1"), 1}, none = {JOB("1"), 7};
     struct cat_disk_export e = {10105, "n'1", 4242}, gone = {0};
     struct cat_disk_bytes n = {1, 2, 3, 4, 5, 6};
-    struct cat_disk_result r = {"aa", "bb", 77, "52 de/1"};
+    struct cat_disk_result r = {"aa", "bb", 77, "52 de/1", "[d] a.vmdk", "s-1"};
     struct cat_backup_disk got;
     struct cat_backup b;
 
@@ -159,6 +159,9 @@ test_disks(void **state)
     assert_string_equal(b.disks[1].content_root, "bb");
     assert_int_equal(b.disks[1].records, 77);
     assert_string_equal(b.disks[1].change_id, "52 de/1");
+    assert_string_equal(b.disks[1].frozen_file, "[d] a.vmdk");
+    assert_string_equal(b.disks[1].frozen_on, "s-1");
+    assert_null(b.disks[0].frozen_file);
     cat_backup_done(&b);
     T_OK(cat_backup_disk_set_export(c, d, &gone, &err));
     n.read = UINT64_MAX;
@@ -363,6 +366,61 @@ test_chains(void **state)
     assert_false(whole);
 }
 
+/* What another attempt needs is there again after it was stored, and only of that disk.
+ */
+static void
+test_resume(void **state)
+{
+    struct catalog *c = ((struct t_env *)*state)->c;
+    struct cat_disk_ref d = {.job_id = JOB("1"), .disk_index = 1};
+    struct cat_disk_ref none = {.job_id = JOB("1"), .disk_index = 7};
+    struct cat_checkpoint at = {.block = 900, .records = 17};
+    struct cat_interruption i = {
+        .at_us = 5, .code = "client_died", .message = "gone \xff"};
+    struct cat_backup b, n;
+
+    t_fill(c);
+    T_OK(t_job(c, 1, 0, &err));
+    T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));
+    assert_int_equal(b.interrupted_us, 0);
+    assert_null(b.limits);
+    n = b;
+    n.job_id = JOB("8");
+    n.backup_id = "again";
+    n.seq = 8;
+    n.retries = 3;
+    n.retry_delay_s = 5;
+    n.limits = "{}";
+    n.quiesce = "off";
+    n.disks = NULL;
+    n.n_disks = 0;
+    T_OK(cat_backup_insert(c, &n, &err));
+    cat_backup_done(&b);
+    T_OK(cat_backup_disk_set_checkpoint(c, d, &at, &err));
+    T_ERR(ERR_NOT_FOUND, "disk_not_found",
+          cat_backup_disk_set_checkpoint(c, none, &at, &err));
+    T_OK(cat_backup_set_moment(c, JOB("1"), 77, &err));
+    T_OK(cat_backup_set_interruption(c, JOB("1"), &i, &err));
+    T_ERR(ERR_NOT_FOUND, "backup_not_found", cat_backup_set_moment(c, JOB("9"), 1, &err));
+    T_ERR(ERR_NOT_FOUND, "backup_not_found",
+          cat_backup_set_interruption(c, JOB("9"), &i, &err));
+    T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));
+    assert_int_equal(b.disks[0].checkpoint_block, 0);
+    assert_int_equal(b.disks[1].checkpoint_block, 900);
+    assert_int_equal(b.disks[1].checkpoint_records, 17);
+    assert_int_equal(b.moment_us, 77);
+    assert_int_equal(b.interrupted_us, 5);
+    assert_string_equal(b.interrupted_code, "client_died");
+    assert_string_equal(b.interrupted_message, "gone ?");
+    cat_backup_done(&b);
+    T_OK(cat_backup_get(c, "again", &b, &err));
+    assert_int_equal(b.retries, 3);
+    assert_int_equal(b.retry_delay_s, 5);
+    assert_string_equal(b.limits, "{}");
+    assert_string_equal(b.quiesce, "off");
+    cat_backup_done(&b);
+}
+
 /* The last sample counts, what was bad is never forgotten. */
 static void
 test_audits(void **state)
@@ -376,12 +434,70 @@ test_audits(void **state)
     T_OK(cat_backup_disk_set_audit(c, d, 1024, 2, &err));
     T_OK(cat_backup_disk_set_audit(c, d, 100, 0, &err));
     T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));
-    assert_int_equal(b.disks[1].audit_sampled, 100);
+    assert_int_equal(b.disks[1].audit_sampled, 1124);
     assert_int_equal(b.disks[1].audit_bad, 2);
     assert_int_equal(b.disks[0].audit_sampled, -1);
     cat_backup_done(&b);
     d.disk_index = 7;
     T_ERR(ERR_NOT_FOUND, "disk_not_found", cat_backup_disk_set_audit(c, d, 1, 0, &err));
+}
+
+/* 1 <- 2 <- 3 <- 4: what stands on 2, and what a merge of 2 into 3 leaves. */
+static void
+test_merged(void **state)
+{
+    struct catalog *c = ((struct t_env *)*state)->c;
+    struct cat_backups above = {0};
+    struct cat_backup b = {0};
+    struct cat_disk_merge m = {.parent_layer_id = U("a") "1",
+                               .backup_type = "incremental",
+                               .layer_root = "cd",
+                               .records = 7,
+                               .bytes_stored = 4096};
+    struct cat_disk_ref third = {.job_id = JOB("3"), .disk_index = 0};
+    struct cat_chain chain;
+
+    t_fill(c);
+    for (int i = 1; i <= 4; i++) {
+        T_OK(t_job(c, i, i - 1, &err));
+        if (i < 4)
+            T_OK(t_complete(c, i, &err));
+    }
+    T_OK(cat_backup_above(c, JOB("2"), &above, &err));
+    assert_int_equal(above.n, 2); /* the one that runs counts */
+    assert_int_equal(above.v[0].seq, 3);
+    assert_int_equal(above.v[1].seq, 4);
+    assert_int_equal(above.v[1].n_disks, 2);
+    cat_backups_done(&above);
+    T_OK(cat_backup_above(c, JOB("4"), &above, &err));
+    assert_int_equal(above.n, 0);
+    cat_backups_done(&above);
+    T_OK(cat_backup_disk_set_merged(c, third, &m, &err));
+    third.disk_index = 1;
+    m.parent_layer_id = NULL;
+    m.backup_type = "full";
+    T_OK(cat_backup_disk_set_merged(c, third, &m, &err));
+    third.disk_index = 2;
+    T_ERR(ERR_NOT_FOUND, "disk_not_found",
+          cat_backup_disk_set_merged(c, third, &m, &err));
+    T_OK(cat_backup_delete(c, JOB("2"), &err)); /* nothing stands on it any more */
+    T_OK(cat_backup_get_by_job(c, JOB("3"), &b, &err));
+    assert_string_equal(b.disks[0].parent_layer_id, U("a") "1");
+    assert_string_equal(b.disks[0].layer_root, "cd");
+    assert_int_equal(b.disks[0].records, 7);
+    assert_int_equal(b.disks[0].bytes.stored, 4096);
+    assert_null(b.disks[1].parent_layer_id);
+    assert_string_equal(b.disks[1].backup_type, "full");
+    cat_backup_done(&b);
+    T_OK(cat_backup_disk_chain(c, U("a") "4", &chain, &err));
+    assert_int_equal(chain.layers, 3);
+    assert_true(chain.whole);
+    T_OK(cat_backup_set_type(c, JOB("3"), "full", &err));
+    T_OK(cat_backup_get_by_job(c, JOB("3"), &b, &err));
+    assert_string_equal(b.backup_type, "full");
+    cat_backup_done(&b);
+    T_ERR(ERR_NOT_FOUND, "backup_not_found",
+          cat_backup_set_type(c, JOB("9"), "full", &err));
 }
 
 int
@@ -390,7 +506,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T_CASE(test_insert_and_get), T_CASE(test_states), T_CASE(test_disks),
         T_CASE(test_lists),          T_CASE(test_delete), T_CASE(test_chains),
-        T_CASE(test_audits),
+        T_CASE(test_audits),         T_CASE(test_resume), T_CASE(test_merged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

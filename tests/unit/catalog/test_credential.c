@@ -212,6 +212,8 @@ test_backup(void **state)
 {
     struct catalog *c = ((struct t_env *)*state)->c;
     struct cat_backup_disk disks[2];
+    const struct cat_snapshot there = {
+        .ref = "snapshot-7", .chain = "c0", .quiesced = true, .not_protected = "[1]"};
     struct cat_backup b, n;
 
     t_fill(c);
@@ -222,10 +224,12 @@ test_backup(void **state)
     assert_null(b.not_protected);
     assert_null(b.disks[0].source_uuid);
     cat_backup_done(&b);
-    T_OK(cat_backup_set_snapshot(c, U("1") "1", true, "[1]", &err));
+    T_OK(cat_backup_set_snapshot(c, U("1") "1", &there, &err));
     T_OK(cat_backup_get_by_job(c, U("1") "1", &b, &err));
     assert_string_equal(b.quiesced, "yes");
     assert_string_equal(b.not_protected, "[1]");
+    assert_string_equal(b.snapshot_ref, "snapshot-7");
+    assert_string_equal(b.snapshot_chain, "c0");
     memcpy(disks, b.disks, sizeof disks);
     disks[0].source_uuid = "u";
     disks[0].layer_id = U("91");
@@ -247,7 +251,16 @@ test_backup(void **state)
     assert_string_equal(b.disks[0].source_uuid, "u");
     cat_backup_done(&b);
     T_ERR(ERR_NOT_FOUND, "backup_not_found",
-          cat_backup_set_snapshot(c, U("99"), true, NULL, &err));
+          cat_backup_set_snapshot(c, U("99"), &there, &err));
+    T_OK(cat_backup_set_snapshot(c, U("19"), &there, &err));
+    T_OK(cat_backup_forget_snapshot(c, U("19"), &err));
+    T_OK(cat_backup_get(c, "other", &b, &err));
+    assert_null(b.snapshot_ref);
+    assert_null(b.snapshot_chain);
+    assert_string_equal(b.quiesced, "yes");
+    cat_backup_done(&b);
+    T_ERR(ERR_NOT_FOUND, "backup_not_found",
+          cat_backup_forget_snapshot(c, U("99"), &err));
 }
 
 /* A catalog of the first schema with rows in it opens, keeps them and takes new ones. */

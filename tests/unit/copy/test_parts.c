@@ -10,11 +10,14 @@
 #include <cmocka.h>
 
 #include "base/timeutil.h"
+#include "base/mem.h"
+#include "copy/audit.h"
 #include "copy/block.h"
 #include "copy/cursor.h"
 #include "copy/rate.h"
 #include "copy/records.h"
 #include "copy/reservoir.h"
+#include "copy/result.h"
 #include "copy/stop.h"
 
 static void
@@ -257,15 +260,178 @@ cursor_without_map(void **state)
     copy_records_free(r);
 }
 
+/* Samples that lie close are one request, however they lie to each other. */
+static void
+audit_spans(void **state)
+{
+    struct sample v[] = {{.block = 3},   {.block = 4},   {.block = 9},   {.block = 15},
+                         {.block = 100}, {.block = 105}, {.block = 110}, {.block = 115}};
+    const struct samples s = {.v = v, .n = ARRAY_LEN(v)};
+
+    assert_int_equal(audit_span(&s, 0, 16), 3); /* 4 blocks between 4 and 9, 5 to 15 */
+    assert_int_equal(audit_span(&s, 3, 16), 1);
+    assert_int_equal(audit_span(&s, 4, 16), 4); /* 100 to 115 are 16 blocks */
+    assert_int_equal(audit_span(&s, 4, 15), 3);
+    assert_int_equal(audit_span(&s, 0, 1), 1);
+    assert_int_equal(audit_span(&s, 7, 16), 1);
+}
+
+/* Many more areas than page ends, many more page ends than samples: each end has the same
+ * chance, the last as the first, and neither kind hides the other. */
+static void
+audit_edges(void **state)
+{
+    enum { AREAS = 50000, ENDS = 20000, ROUNDS = 400, N = 256 };
+    struct job_spec_disk spec = {.size_bytes = 1ull << 45};
+    struct copy_changes changes = {.n_page_ends = ENDS};
+    CLEANUP_FREE uint64_t *ends = xcalloc(ENDS, sizeof *ends);
+    CLEANUP_FREE struct delta_run *runs = xcalloc(AREAS, sizeof *runs);
+    struct copy_disk d = {
+        .spec = &spec, .changes = &changes, .changed = runs, .n_changed = AREAS};
+    unsigned tenth[10] = {0};
+
+    for (uint64_t i = 0; i < AREAS; i++)
+        runs[i] = (struct delta_run){10 + 20 * i, 13 + 20 * i};
+    for (uint64_t i = 0; i < ENDS; i++)
+        ends[i] = (2000000 + 40 * i) * MANIFEST_BLOCK_SIZE;
+    changes.page_ends = ends;
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        struct reservoir e, n;
+
+        audit_pick_edges(&d, N, seed, &e, &n);
+        assert_int_equal(e.n, N / 2);
+        assert_int_equal(n.n, N / 2);
+        for (uint32_t i = 0; i < e.n; i++) {
+            uint64_t at = e.blocks[i] + 1 - 2000000;
+
+            assert_true(at % 40 <= 1 && at / 40 < ENDS);
+            tenth[at / 40 * 10 / ENDS]++;
+        }
+        for (uint32_t i = 0; i < n.n; i++)
+            assert_true(n.blocks[i] % 20 == 9 || n.blocks[i] % 20 == 13);
+        reservoir_done(&e);
+        reservoir_done(&n);
+    }
+    /* 5,120 are expected in each tenth; the deviation is some 68. */
+    for (size_t i = 0; i < 10; i++)
+        assert_in_range(tenth[i], 5120 - 480, 5120 + 480);
+    /* Few ends leave their part to the areas. */
+    changes.n_page_ends = 3;
+    {
+        struct reservoir e, n;
+
+        audit_pick_edges(&d, N, 7, &e, &n);
+        assert_int_equal(e.n, 6);
+        assert_int_equal(n.n, N - 6);
+        reservoir_done(&e);
+        reservoir_done(&n);
+    }
+}
+
+/* An earlier attempt dealt with the first blocks: they come no more. */
+static void
+cursor_in_the_middle(void **state)
+{
+    static const uint64_t starts[] = {1, 15, 16, 17, 47, 48};
+    struct copy_records *r = NULL;
+    struct copy_piece p;
+    struct err err = ERR_INIT;
+    atomic_uint_fast64_t skipped;
+
+    (void)state;
+    atomic_init(&skipped, 0);
+    assert_int_equal(copy_records_new(4, 16, &r, &err), 0);
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+        struct copy_cursor *c = NULL;
+        uint64_t at = starts[i] * MANIFEST_BLOCK_SIZE, count = 0;
+
+        assert_int_equal(
+            copy_cursor_new((3 << 20) + 5, 1 << 20, NULL, r, &skipped, &c, &err), 0);
+        copy_cursor_start_at(c, starts[i]);
+        while (copy_cursor_next(c, &p, &err) == CURSOR_PIECE) {
+            assert_int_equal(p.seq, count++);
+            assert_int_equal(p.off, at);
+            at += p.len;
+            /* Cut where the first attempt would have cut. */
+            assert_true(at % (1 << 20) == 0 || at == (3 << 20) + 5);
+        }
+        assert_int_equal(at, (3 << 20) + 5);
+        assert_true(copy_cursor_ended(c, &count));
+        copy_cursor_free(c);
+    }
+    { /* all of it: only the end is missing */
+        struct copy_cursor *c = NULL;
+        uint64_t count = 9;
+
+        assert_int_equal(
+            copy_cursor_new((3 << 20) + 5, 1 << 20, NULL, r, &skipped, &c, &err), 0);
+        copy_cursor_start_at(c, 49);
+        assert_int_equal(copy_cursor_next(c, &p, &err), CURSOR_END);
+        assert_true(copy_cursor_ended(c, &count));
+        assert_int_equal(count, 0);
+        copy_cursor_free(c);
+    }
+    assert_int_equal(skipped, 0);
+    copy_records_free(r);
+}
+
+static void
+what_another_attempt_may_do(void **state)
+{
+    static const struct {
+        int class;
+        const char *code;
+        bool again;
+    } v[] = {
+        {0, "", false},
+        {ERR_CANCELLED, "cancelled", false},
+        {ERR_UNAVAILABLE, "interrupted", true},
+        {ERR_UNAVAILABLE, "snapshot_gone", true},
+        {ERR_UNAVAILABLE, "hub_unavailable", true},
+        {ERR_UNAVAILABLE, "nbd_disconnected", true},
+        {ERR_TIMEOUT, "nbd_timeout", true},
+        {ERR_IO, "nbd_io", true},
+        {ERR_IO, "source_failed", true},
+        {ERR_IO, "snapshot_failed", true},
+        {ERR_NOT_FOUND, "target_unreachable", true},
+        {ERR_NOT_FOUND, "nbd_export_not_found", true},
+        {ERR_NOT_FOUND, "job_not_found", true},
+        {ERR_AUTH, "forbidden", true},
+        {ERR_AUTH, "vcenter_login", false},
+        {ERR_AUTH, "certificate_refused", false},
+        {ERR_INVALID, "vm_changed", false},
+        {ERR_INVALID, "target_mismatch", false},
+        {ERR_PROTOCOL, "hub_protocol", false},
+        {ERR_CORRUPT, "manifest_root_mismatch", false},
+        {ERR_NO_SPACE, "repo_full", false},
+        {ERR_UNAVAILABLE, "snapshot_changed", false},
+        {ERR_UNAVAILABLE, "consolidation_needed", false},
+        {ERR_IO, "quiesce_failed", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        if (result_is_retryable(v[i].class, v[i].code) != v[i].again)
+            fail_msg("%s: want %d", v[i].code, v[i].again);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(zero_test),          cmocka_unit_test(hash),
-        cmocka_unit_test(records_in_order),   cmocka_unit_test(records_bounded),
-        cmocka_unit_test(stop_slot),          cmocka_unit_test(rate),
-        cmocka_unit_test(reservoir),          cmocka_unit_test(reservoir_small),
+        cmocka_unit_test(zero_test),
+        cmocka_unit_test(hash),
+        cmocka_unit_test(records_in_order),
+        cmocka_unit_test(records_bounded),
+        cmocka_unit_test(stop_slot),
+        cmocka_unit_test(rate),
+        cmocka_unit_test(reservoir),
+        cmocka_unit_test(reservoir_small),
         cmocka_unit_test(cursor_without_map),
+        cmocka_unit_test(cursor_in_the_middle),
+        cmocka_unit_test(what_another_attempt_may_do),
+        cmocka_unit_test(audit_spans),
+        cmocka_unit_test(audit_edges),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "copy/earlier.h"
 #include "copy/push.h"
 #include "os/http_server.h"
 
@@ -18,8 +19,9 @@
 struct hub {
     struct http_server *server;
     pthread_mutex_t lock;
-    uint64_t records, calls;
-    unsigned fail; /* so many calls are answered with 503 */
+    uint64_t records, calls, block, given;
+    enum { WELL, SHORT, OTHER } fault; /* of what it gives back */
+    unsigned fail;                     /* so many calls are answered with 503 */
     bool conflict, lie;
 };
 
@@ -49,7 +51,8 @@ handle(struct http_call *call, void *app, struct http_reply *reply, struct err *
     LOCK_SCOPE(&h->lock);
 
     h->calls++;
-    if (http_call_query_u64(call, "record", 0, UINT64_MAX / 2, &first, err) < 0)
+    if (http_call_query_u64(call, "record", 0, UINT64_MAX / 2, &first, err) < 0 ||
+        http_call_query_u64(call, "block", 0, UINT64_MAX / 2, &h->block, err) < 0)
         return err->class;
     if (h->fail > 0) {
         h->fail--;
@@ -71,6 +74,49 @@ handle(struct http_call *call, void *app, struct http_reply *reply, struct err *
     return 0;
 }
 
+/* Record number N is of block 2 N. */
+static ssize_t
+stream(void *arg, char *p, size_t n)
+{
+    uint64_t *at = arg;
+    size_t done = 0;
+
+    for (; at[0] < at[1] && n - done >= MANIFEST_RECORD_SIZE; at[0]++) {
+        struct manifest_record r = {
+            .block = 2 * at[0], .state = MANIFEST_DATA, .count = 1};
+
+        manifest_record_encode(&r, (uint8_t *)p + done);
+        done += MANIFEST_RECORD_SIZE;
+    }
+    return done ? (ssize_t)done : -1;
+}
+
+static int
+give(struct http_call *call, void *app, struct http_reply *reply, struct err *err)
+{
+    struct hub *h = app;
+    uint64_t first = 0, count = 0;
+    uint64_t *at;
+    LOCK_SCOPE(&h->lock);
+
+    h->calls++;
+    if (http_call_query_u64(call, "record", 0, UINT64_MAX / 2, &first, err) < 0 ||
+        http_call_query_u64(call, "count", 0, UINT64_MAX / 2, &count, err) < 0)
+        return err->class;
+    if (h->fail > 0) {
+        h->fail--;
+        return err_set(err, ERR_UNAVAILABLE, "not_now", "not now");
+    }
+    at = xcalloc(2, sizeof(*at));
+    at[0] = first - (h->fault == OTHER && first > 0);
+    at[1] = at[0] + count - (h->fault == SHORT);
+    h->given += at[1] - at[0];
+    reply->stream = stream;
+    reply->stream_arg = at;
+    reply->stream_free = free;
+    return 0;
+}
+
 static int
 authorize(void *app, const char *token, const char *scope, struct http_call *call,
           struct err *err)
@@ -88,6 +134,11 @@ static const struct http_route routes[] = {
      .body = HTTP_BODY_STREAM,
      .handle = handle,
      .on_body = on_body},
+    {.method = "GET",
+     .pattern = "/internal/v1/jobs/{id}/disks/{key}/manifest",
+     .scope = "job",
+     .body = HTTP_BODY_NONE,
+     .handle = give},
     {.method = NULL},
 };
 
@@ -115,7 +166,7 @@ open_push(struct world *w, const char *token)
     w->spec.deadlines = spec_deadlines_default;
     uuid_make(w->spec.job_id);
     assert_int_equal(copy_stop_new(&w->stop, &w->err), 0);
-    assert_int_equal(copy_push_new(&w->spec, 2000, w->stop, &w->push, &w->err), 0);
+    assert_int_equal(copy_push_new(&w->spec, 2000, 0, w->stop, &w->push, &w->err), 0);
 }
 
 static int
@@ -145,7 +196,13 @@ teardown(void **state)
 static int
 push(struct world *w, uint64_t checkpoint, size_t n, bool final)
 {
-    return copy_push_send(w->push, checkpoint, w->records, n, final, &w->answer, &w->err);
+    struct push_part part = {.checkpoint = checkpoint,
+                             .records = w->records,
+                             .n = n,
+                             .block = 100,
+                             .final = final};
+
+    return copy_push_send(w->push, &part, &w->answer, &w->err);
 }
 
 static void
@@ -219,12 +276,84 @@ stopped(void **state)
     assert_int_equal(push(w, 1, 1, false), ERR_CANCELLED);
 }
 
+/* Many parts: only the last one goes as far as the whole does. */
+static void
+goes_on_in_parts(void **state)
+{
+    struct world *w = *state;
+    const size_t n = 256 * 1024 + 3;
+    uint8_t *all = xcalloc(n, MANIFEST_RECORD_SIZE);
+    struct push_part part = {.checkpoint = 1, .records = all, .n = n, .block = 9000000};
+
+    for (size_t i = 0; i < n; i++) {
+        struct manifest_record r = {.block = 100 + i, .state = MANIFEST_DATA, .count = 1};
+
+        manifest_record_encode(&r, all + i * MANIFEST_RECORD_SIZE);
+    }
+    open_push(w, TOKEN);
+    copy_push_free(w->push);
+    w->hub.records = 70;
+    assert_int_equal(copy_push_new(&w->spec, 2000, 70, w->stop, &w->push, &w->err), 0);
+    assert_int_equal(copy_push_send(w->push, &part, &w->answer, &w->err), 0);
+    assert_int_equal(w->hub.records, 70 + n);
+    assert_int_equal(w->hub.calls, 2);
+    assert_int_equal(w->hub.block, 9000000);
+    part.n = 0; /* only that more was dealt with */
+    part.block++;
+    assert_int_equal(copy_push_send(w->push, &part, &w->answer, &w->err), 0);
+    assert_int_equal(w->hub.block, 9000001);
+    free(all);
+}
+
+static int
+take_earlier(struct world *w, uint64_t block, uint64_t records,
+             struct manifest_check **ret)
+{
+    struct job_spec_disk d = {.key = 2000,
+                              .size_bytes = 1ull << 40,
+                              .resume = {.block = block, .records = records}};
+    struct manifest_header h = {.disk_size = d.size_bytes};
+
+    manifest_check_free(*ret);
+    *ret = NULL;
+    err_clear(&w->err);
+    assert_int_equal(manifest_check_new(&h, ret, &w->err), 0);
+    return copy_earlier_take(&w->spec, &d, w->stop, *ret, &w->err);
+}
+
+static void
+earlier_records(void **state)
+{
+    struct world *w = *state;
+    CLEANUP_MANIFEST_CHECK struct manifest_check *c = NULL;
+
+    open_push(w, TOKEN);
+    w->hub.fail = 1; /* tried again */
+    assert_int_equal(take_earlier(w, 200000, 70000, &c), 0);
+    assert_int_equal(manifest_check_count(c), 70000);
+    assert_int_equal(manifest_check_next_block(c), 2 * 69999 + 1);
+    assert_int_equal(w->hub.given, 70000);
+    assert_int_equal(w->hub.calls, 3);
+    assert_int_equal(take_earlier(w, 5, 0, &c), 0);
+    assert_int_equal(take_earlier(w, 19, 10, &c), 0);
+    /* More than was dealt with: they are not of this checkpoint. */
+    assert_int_equal(take_earlier(w, 18, 10, &c), ERR_PROTOCOL);
+    assert_string_equal(w->err.code, "hub_protocol");
+    w->hub.fault = SHORT;
+    assert_int_equal(take_earlier(w, 19, 10, &c), ERR_PROTOCOL);
+    assert_string_equal(w->err.code, "hub_protocol");
+    w->hub.fault = OTHER; /* the second page begins with what the first ended with */
+    assert_int_equal(take_earlier(w, 200000, 70000, &c), ERR_PROTOCOL);
+    assert_string_equal(w->err.code, "hub_protocol");
+}
+
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {T(in_order), T(gap), T(refusals), T(wrong_token),
-                                       T(stopped)};
+    const struct CMUnitTest tests[] = {T(in_order),       T(gap),     T(refusals),
+                                       T(wrong_token),    T(stopped), T(goes_on_in_parts),
+                                       T(earlier_records)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

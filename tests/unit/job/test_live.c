@@ -42,6 +42,7 @@ found_until_it_ends(void **state)
 {
     struct live_set *s = live_set_new();
     struct live_job *j = start(s, ID), *watcher;
+    uint64_t version;
 
     watcher = live_find(s, ID);
     assert_ptr_equal(watcher, j);
@@ -51,7 +52,8 @@ found_until_it_ends(void **state)
     live_end(j);
     assert_null(live_find(s, ID));
     /* Whoever watches still may. */
-    assert_true(live_ended(watcher));
+    version = 0;
+    assert_false(live_wait_change(watcher, 0, &version));
     assert_true(live_wait_prepared(watcher, 0));
     assert_int_equal(live_count(s), 1);
     live_unref(watcher);
@@ -78,6 +80,15 @@ progress_of_each_disk(void **state)
     assert_true(live_view_disk(j, 2001, &one));
     assert_int_equal(one.bytes.done, 1 << 20);
     assert_false(live_view_disk(j, 1999, &one));
+    /* There is more to do of a disk than its size: a total rises, and never falls. */
+    live_raise_total(j, 2001, 9 << 20);
+    live_raise_total(j, 2001, 1 << 20);
+    live_raise_total(j, 1999, 9 << 20);
+    c.done = 7 << 20;
+    live_update(j, 2001, &c);
+    assert_true(live_view_disk(j, 2001, &one));
+    assert_int_equal(one.bytes.total, 9 << 20);
+    assert_int_equal(one.bytes.done, 7 << 20);
     live_end(j);
     live_set_free(s);
 }

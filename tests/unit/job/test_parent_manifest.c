@@ -316,6 +316,56 @@ refuses(void **state)
     world_done(&w);
 }
 
+/* What an answer costs follows the question, not what the parent holds. */
+static void
+costs_what_is_asked(void **state)
+{
+    enum { RECORDS = 200000, STRIDE = 80 };
+    CLEANUP_PARENT_MANIFEST struct parent_manifest *p = NULL;
+    CLEANUP_MANIFEST_WRITER struct manifest_writer *m = NULL;
+    CLEANUP_FREE uint8_t *raw = xcalloc(RECORDS, MANIFEST_RECORD_SIZE);
+    struct manifest_header h = {.disk_size = 1ull << 40};
+    static const uint64_t one[] = {80 * 77777};
+    struct manifest_record r;
+    struct err err = ERR_INIT;
+    uint64_t before, total;
+    struct world w;
+
+    world_init(&w);
+    w.chain.v = xcalloc(1, sizeof(*w.chain.v));
+    w.chain.n = 1;
+    w.chain.v[0] = (struct chain_layer){.manifest = xasprintf("%s/0", w.dir),
+                                        .size_bytes = h.disk_size};
+    uuid_make(w.chain.v[0].layer_id);
+    manifest_id_from_str(w.chain.v[0].layer_id, h.layer_id);
+    manifest_id_from_str(DISK, h.disk_uuid);
+    assert_int_equal(manifest_writer_create(w.chain.v[0].manifest, &h, &m, &err), 0);
+    for (uint64_t i = 0; i < RECORDS; i++) {
+        r = (struct manifest_record){
+            .block = i * STRIDE, .state = MANIFEST_DATA, .count = 1};
+        hash_of((uint32_t)i, r.hash);
+        manifest_record_encode(&r, raw + i * MANIFEST_RECORD_SIZE);
+    }
+    assert_int_equal(manifest_writer_append(
+                         m, 0, raw, (size_t)RECORDS * MANIFEST_RECORD_SIZE, &total, &err),
+                     0);
+    assert_int_equal(manifest_writer_seal(m, w.chain.v[0].layer_root, &err), 0);
+
+    before = manifest_file_bytes_read();
+    assert_int_equal(parent_manifest_open(&w.chain, &p, &err), 0);
+    assert_int_equal(parent_manifest_list(p, one, 1, &err), 0);
+    assert_int_equal(parent_manifest_next(p, &r, &err), 1);
+    assert_true(r.state == MANIFEST_DATA && r.block == one[0]);
+    assert_int_equal(parent_manifest_range(p, one[0], 1, &err), 0);
+    assert_int_equal(parent_manifest_next(p, &r, &err), 1);
+    assert_true(r.state == MANIFEST_DATA && r.block == one[0]);
+    assert_true(manifest_file_bytes_read() - before < 16384);
+    before = manifest_file_bytes_read();
+    assert_int_equal(parent_manifest_sample(p, 512, 9, &err), 0);
+    assert_true(manifest_file_bytes_read() - before < 2048 * MANIFEST_RECORD_SIZE);
+    world_done(&w);
+}
+
 int
 main(void)
 {
@@ -323,6 +373,7 @@ main(void)
         cmocka_unit_test(chains),
         cmocka_unit_test(samples_are_uniform),
         cmocka_unit_test(refuses),
+        cmocka_unit_test(costs_what_is_asked),
     };
 
     return cmocka_run_group_tests_name("parent_manifest", tests, NULL, NULL);

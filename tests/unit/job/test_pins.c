@@ -45,6 +45,30 @@ a_deletion_keeps_all_out(void **state)
     pins_unpin("a");
 }
 
+static void
+a_merge_says_that_it_passes(void **state)
+{
+    struct err err = ERR_INIT;
+
+    assert_int_equal(pins_claim_merge("a", &err), 0);
+    assert_int_equal(pins_pin("a", &err), ERR_EXISTS);
+    assert_string_equal(err.code, "merge_running");
+    err_clear(&err);
+    assert_int_equal(pins_claim("a", &err), ERR_EXISTS);
+    assert_string_equal(err.code, "backup_in_use");
+    pins_unclaim("a");
+    err_clear(&err);
+    assert_int_equal(pins_claim("a", &err), 0); /* a deletion again */
+    assert_int_equal(pins_pin("a", &err), ERR_EXISTS);
+    assert_string_equal(err.code, "backup_in_use");
+    pins_unclaim("a");
+    err_clear(&err);
+    assert_int_equal(pins_pin("a", &err), 0);
+    assert_int_equal(pins_claim_merge("a", &err), ERR_EXISTS);
+    assert_string_equal(err.code, "backup_in_use");
+    pins_unpin("a");
+}
+
 static atomic_int inside;
 
 static void *
@@ -85,6 +109,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readers_keep_a_deletion_out),
         cmocka_unit_test(a_deletion_keeps_all_out),
+        cmocka_unit_test(a_merge_says_that_it_passes),
         cmocka_unit_test(one_claim_at_a_time),
     };
 

@@ -34,6 +34,7 @@ struct chain_model {
     struct layer layers[LAYERS_MAX];
     size_t n;
     char source_uuid[16], datastore[8], change_id[32];
+    char file[16], on[16]; /* frozen for the newest layer, and on which snapshot */
     bool damaged;
 };
 
@@ -48,6 +49,12 @@ struct disk {
     uint64_t granularity; /* bytes */
     bool lies;            /* forgets some of what changed */
     bool reverted;
+    bool apart; /* a backup of the others was made without it */
+    /* a snapshot of somebody else: number, 0 = none; what the disk was then */
+    unsigned snapshot, file; /* which file is written to: 0 = the base */
+    bool went_back;          /* to it, since the newest layer */
+    struct content then[BLOCKS_MAX];
+    unsigned then_changed_at[UNITS_MAX];
     bool left_behind; /* the snapshot of the backup before stands: writes are forgotten */
     struct chain_model chain;
 };
@@ -67,5 +74,14 @@ struct vm {
     size_t n_points;
     unsigned serial;
 };
+
+/* incremental_guest.c */
+extern struct vm vm;
+uint64_t pick(uint64_t n); /* below @n, from the VM's seed */
+uint64_t size_of(const struct disk *d);
+void add_disk(struct disk *d);
+void something_happens(struct disk *d);
+/* Of a disk that the VM does not have when the others are backed up. */
+void is_elsewhere(struct disk *d);
 
 #endif

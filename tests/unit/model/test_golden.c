@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "model/doctor.h"
 #include "model/jobevent.h"
 #include "model/jobspec.h"
 #include "model/nodeapi.h"
@@ -39,6 +40,14 @@ ROUND_TRIP(vsphere_question)
 ROUND_TRIP(vsphere_answer)
 ROUND_TRIP(leases)
 
+static json_t *
+trip_doctor(const json_t *j, struct err *err)
+{
+    CLEANUP_DOCTOR_FINDINGS struct doctor_findings l = {0};
+
+    return doctor_answer_decode(j, &l, err) < 0 ? NULL : doctor_answer_encode(&l);
+}
+
 static const struct {
     const char *prefix;
     json_t *(*trip)(const json_t *, struct err *);
@@ -56,6 +65,7 @@ static const struct {
     {"vspherequestion-", trip_vsphere_question},
     {"vsphereanswer-", trip_vsphere_answer},
     {"leases", trip_leases},
+    {"doctor-", trip_doctor},
 };
 
 static void

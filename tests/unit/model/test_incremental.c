@@ -18,22 +18,8 @@
 
 #define SEEDS 4000
 
-static struct vm vm;
-
 /* How often each reason was met: a life that never meets one proves nothing about it. */
 static unsigned met[REASON_COUNT], met_mode[READ_MODE_COUNT], zero_runs, lies_caught;
-
-static uint64_t
-pick(uint64_t n)
-{
-    return rnd(&vm.rng) % n;
-}
-
-static uint64_t
-size_of(const struct disk *d)
-{
-    return d->units * UNIT;
-}
 
 static uint64_t
 blocks_of(uint64_t units)
@@ -47,123 +33,6 @@ is_zero(const struct content *c)
     static const struct content zero;
 
     return memcmp(c, &zero, sizeof(zero)) == 0;
-}
-
-/* --- the guest, and what the platform does to it --- */
-
-static void
-guest_write(struct disk *d)
-{
-    uint64_t at = pick(d->units), n = 1 + pick(pick(3) ? 6 : 60);
-    bool zero = pick(3) == 0;
-    uint16_t same = (uint16_t)(1 + pick(4)); /* often what was there before */
-
-    for (uint64_t u = at; u < d->units && u < at + n; u++) {
-        d->now[u / UNITS].unit[u % UNITS] = zero ? 0 : same;
-        d->changed_at[u] = d->epoch;
-    }
-}
-
-static void
-reset_tracking(struct disk *d)
-{
-    d->tracking_uuid = ++vm.serial;
-    d->epoch = 1;
-    memset(d->changed_at, 0, sizeof(d->changed_at));
-}
-
-static void
-add_disk(struct disk *d)
-{
-    memset(d, 0, sizeof(*d));
-    d->present = true;
-    d->units = 1 + pick(pick(2) ? UNITS_MAX / 2 : 3 * UNITS);
-    d->tracking = pick(8) != 0;
-    d->granularity = BLOCK << pick(5);
-    d->lies = pick(10) == 0;
-    snprintf(d->uuid, sizeof(d->uuid), "u%u", ++vm.serial);
-    snprintf(d->datastore, sizeof(d->datastore), "ds1");
-    reset_tracking(d);
-}
-
-/* The chain of a disk that is replaced at its place stays: the plan must not build on
- * it. */
-static void
-replace_disk(struct disk *d)
-{
-    struct chain_model chain = d->chain;
-
-    add_disk(d);
-    d->chain = chain;
-}
-
-static void
-grow(struct disk *d)
-{
-    uint64_t before = d->units;
-
-    d->units += pick(2) ? pick(UNITS) : pick(UNITS_MAX);
-    if (d->units > UNITS_MAX)
-        d->units = UNITS_MAX;
-    for (uint64_t u = before; u < d->units; u++)
-        d->changed_at[u] = 0; /* platforms forget to tell */
-}
-
-/* The disk goes back in time, and so does the number of its change id. */
-static void
-revert(struct disk *d)
-{
-    for (uint64_t u = 0; u < d->units; u++)
-        if (pick(6) == 0)
-            d->now[u / UNITS].unit[u % UNITS] = (uint16_t)pick(3);
-    if (d->epoch > 1 && pick(2))
-        d->epoch--;
-    else
-        d->reverted = true;
-}
-
-static void
-something_happens(struct disk *d)
-{
-    switch (pick(24)) {
-    case 0:
-        reset_tracking(d);
-        break;
-    case 1:
-        d->tracking = !d->tracking;
-        if (d->tracking)
-            reset_tracking(d);
-        break;
-    case 2:
-        grow(d);
-        break;
-    case 3:
-        replace_disk(d);
-        break;
-    case 4:
-        snprintf(d->datastore, sizeof(d->datastore), "ds%llu",
-                 (unsigned long long)(1 + pick(3)));
-        break;
-    case 5:
-        revert(d);
-        break;
-    case 6:
-        d->chain.damaged = d->chain.n > 0;
-        break;
-    case 7:
-        d->present = !d->present;
-        break;
-    case 8:
-        d->left_behind = d->chain.n > 0;
-        break;
-    default:
-        break;
-    }
-    for (uint64_t n = pick(5); n > 0; n--)
-        guest_write(d);
-    for (uint64_t u = 0; d->left_behind && u < d->units; u++)
-        if (pick(2))
-            d->changed_at[u] = 0;
 }
 
 /* --- the server's answer about changed areas --- */
@@ -393,12 +262,38 @@ check_layer(const struct layer *l, const struct delta_block *parent, bool full)
     }
 }
 
+static void
+name_files(const struct disk *d, char file[16], char on[16])
+{
+    snprintf(file, 16, "f%u", d->file);
+    on[0] = '\0';
+    if (d->snapshot)
+        snprintf(on, 16, "s%u", d->snapshot);
+}
+
+static enum plan_history_is
+history_of(const struct disk *d)
+{
+    char file[16], on[16], base[] = "f0";
+    char *below[] = {base};
+    struct plan_history h = {.parent_file = d->chain.file,
+                             .parent_on = d->chain.on,
+                             .file = file,
+                             .below = below,
+                             .n_below = d->snapshot ? 1 : 0};
+
+    name_files(d, file, on);
+    h.parent_on_stands = strcmp(on, d->chain.on) == 0;
+    return plan_history(&h);
+}
+
 static struct plan_result
 plan(const struct disk *d, bool want_full)
 {
     const struct chain_model *c = &d->chain;
     struct plan_parent p = {.exists = c->n > 0,
                             .damaged = c->damaged,
+                            .apart = d->apart,
                             .size_bytes = c->n ? c->layers[c->n - 1].size : 0,
                             .source_uuid = c->source_uuid,
                             .datastore = c->datastore,
@@ -411,11 +306,13 @@ plan(const struct disk *d, bool want_full)
                             .datastore = d->datastore};
     struct plan_wish w = {.full = want_full, .chain_max = CHAIN_MAX};
     struct plan_result first = plan_disk(&p, &s, &w), r;
+    const enum plan_history_is history = history_of(d);
     struct plan_snapshot snap = {.size_bytes = s.size_bytes,
                                  .source_uuid = d->uuid,
                                  .datastore = d->datastore,
                                  .tracking_off = !d->tracking,
-                                 .reverted = d->reverted,
+                                 .reverted = d->reverted || history == HISTORY_REVERTED,
+                                 .history_unknown = history == HISTORY_UNKNOWN,
                                  .left_behind = d->left_behind,
                                  .fault = pick(12) == 0};
     char id[32];
@@ -465,7 +362,9 @@ commit(struct disk *d, const struct plan_result *p, const struct layer *l)
     }
     assert_true(c->n < CHAIN_MAX);
     c->layers[c->n++] = *l;
-    snprintf(c->source_uuid, sizeof(c->source_uuid), "%s", d->uuid);
+    /* A layer of long ago knows less of its disk. */
+    snprintf(c->source_uuid, sizeof(c->source_uuid), "%s", pick(20) ? d->uuid : "");
+    name_files(d, c->file, c->on);
     snprintf(c->datastore, sizeof(c->datastore), "%s", d->datastore);
     c->change_id[0] = '\0';
     if (d->tracking) {
@@ -473,7 +372,7 @@ commit(struct disk *d, const struct plan_result *p, const struct layer *l)
                  d->epoch + 1);
         d->epoch++;
     }
-    d->reverted = false;
+    d->reverted = d->went_back = d->apart = false;
     d->left_behind = false;
     point = &vm.points[vm.n_points++];
     *point =
@@ -511,6 +410,8 @@ live(uint64_t seed)
             something_happens(&vm.disks[i]);
             if (vm.disks[i].present)
                 back_up(&vm.disks[i]);
+            else
+                is_elsewhere(&vm.disks[i]);
         }
     /* What happened later did not change what was stored before. */
     for (size_t i = 0; i < DISKS_MAX; i++)

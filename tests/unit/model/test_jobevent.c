@@ -45,7 +45,8 @@ test_pokes(void **state)
     POKES("event-disk_done", {"layer_root", "\"00\"", BAD},
           {"content_root", "\"00\"", BAD}, {"records", "-1", BAD});
     POKES("event-snapshot", {"ref", "\"\"", BAD}, {"name", "\"\"", BAD},
-          {"quiesced", "1", BAD}, {"disks", "{}", BAD}, {"disks.0.key", "2001", BAD},
+          {"stands_on", "null", BAD}, {"stands_on", NULL, BAD}, {"quiesced", "1", BAD},
+          {"disks", "{}", BAD}, {"disks.0.key", "2001", BAD},
           {"disks.0.size_bytes", "0", BAD}, {"disks.0.change_id", "\"\"", BAD},
           {"disks.0.x", "1", "unknown_field"}, {"disks.0.uuid", "null", BAD},
           {"not_protected", "null", BAD}, {"not_protected.0.reason", "\"A b\"", BAD},

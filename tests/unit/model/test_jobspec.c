@@ -10,6 +10,7 @@
 #define UUID_OF_LAYER_0 "\"0198c0de-0000-7000-8000-000000000200\""
 #define UUID_OF_LAYER_1 "\"0198c0de-0000-7000-8000-000000000201\""
 #define BAD "invalid_field"
+#define FROM_7 "{\"block\": 7, \"records\": 7}"
 
 static int
 decode_job(const json_t *j, struct err *err)
@@ -69,7 +70,10 @@ test_job_pokes(void **state)
         {"disks.0.read", "\"x\"", BAD},
         {"disks.0.reason", "\"none\"", BAD},
         {"disks.0.change_id", "\"\"", BAD},
-        {"disks.0.resume_checkpoint", "-1", BAD},
+        {"disks.0.parent_file", "\"\"", BAD},
+        {"disks.0.parent_on", "7", BAD},
+        {"disks.0.resume_checkpoint", "7", BAD},
+        {"disks.0.resume_checkpoint", FROM_7, BAD}, /* of a first attempt */
         {"limits.disks_parallel", "0", BAD},
         {"limits.disks_parallel", "65", BAD},
         {"limits.connections", "9", BAD},
@@ -120,6 +124,8 @@ test_vsphere_pokes(void **state)
         {"snapshot.name", "\"before-upgrade\"", BAD}, /* not ours to remove */
         {"snapshot.name", "\"sendense-\"", BAD},
         {"snapshot.description", "null", BAD},
+        {"snapshot.existing_ref", "\"snapshot-42\"", BAD}, /* in a first attempt */
+        {"snapshot.existing_chain", "\"aa\"", BAD},        /* of no snapshot */
         {"snapshot.lease_s", "29", BAD},
         {"snapshot.lease_s", "86401", BAD},
         {"vm.instance_uuid",
@@ -138,6 +144,60 @@ test_vsphere_pokes(void **state)
 
     check_pokes("jobspec-vsphere", decode_job, ERR_INVALID, pokes, ARRAY_LEN(pokes));
     check_pokes("jobspec-two-disks", decode_job, ERR_INVALID, nbd, ARRAY_LEN(nbd));
+}
+
+static void
+test_resume_pokes(void **state)
+{
+    static const struct poke nbd[] = {
+        {"attempt", "1", BAD},
+        {"hub", "null", BAD}, /* nobody to tell the earlier records */
+        {"disks.0.resume_checkpoint.extra", "1", "unknown_field"},
+        {"disks.0.resume_checkpoint.block", "0", BAD},
+        {"disks.0.resume_checkpoint.block", "-1", BAD},
+        {"disks.0.resume_checkpoint.block", "32769", BAD}, /* beyond the disk */
+        {"disks.0.resume_checkpoint.block", NULL, BAD},
+        {"disks.0.resume_checkpoint.records", "16385", BAD}, /* more than blocks */
+        {"disks.0.resume_checkpoint.records", NULL, BAD},
+        {"disks.1.resume_checkpoint", "{}", BAD},
+    };
+    static const struct poke vsphere[] = {
+        {"attempt", "1", BAD},
+        {"snapshot.existing_ref", "null", BAD}, /* records of another moment */
+        {"snapshot.existing_ref", "\"\"", BAD},
+        {"snapshot.existing_ref", "7", BAD},
+        {"snapshot.existing_chain", "\"\"", BAD},
+        {"snapshot.existing_chain", "7", BAD},
+    };
+
+    check_pokes("jobspec-resumed", decode_job, ERR_INVALID, nbd, ARRAY_LEN(nbd));
+    check_pokes("jobspec-vsphere-resumed", decode_job, ERR_INVALID, vsphere,
+                ARRAY_LEN(vsphere));
+}
+
+static void
+test_resume_values(void **state)
+{
+    CLEANUP_JSON json_t *j = golden("jobspec-resumed");
+    CLEANUP_JSON json_t *v = golden("jobspec-vsphere-resumed");
+    CLEANUP_JOB_SPEC struct job_spec s = {0}, again = {0};
+    struct err err = ERR_INIT;
+
+    assert_int_equal(job_spec_decode(j, &s, &err), 0);
+    assert_int_equal(s.disks[0].resume.block, 16384);
+    assert_int_equal(s.disks[0].resume.records, 9001);
+    assert_int_equal(s.disks[1].resume.block, 0);
+    assert_int_equal(job_spec_decode(v, &again, &err), 0);
+    assert_string_equal(again.snapshot->existing_ref, "snapshot-42");
+    assert_int_equal(strlen(again.snapshot->existing_chain), SPEC_CHAIN_MAX);
+    job_spec_done(&again);
+    /* A snapshot is gone on with, although no disk came to a checkpoint. */
+    json_poke(v, "disks.0.resume_checkpoint", "null");
+    assert_int_equal(job_spec_decode(v, &again, &err), 0);
+    /* The last block of all: only the end is missing. */
+    job_spec_done(&s);
+    json_poke(j, "disks.0.resume_checkpoint.block", "32768");
+    assert_int_equal(job_spec_decode(j, &s, &err), 0);
 }
 
 static void
@@ -276,6 +336,7 @@ test_worker_pokes(void **state)
         {"disks.0.layers.0.layer_id", UUID_OF_LAYER_1, BAD},
         {"disks.0.source", "\"file:///x\"", BAD},
         {"disks.0.target", "\"nbd://h/x\"", BAD},
+        {"disks.0.delta", "\"rel/ative\"", BAD},
         {"disks.0.content_root", "\"ABCD\"", BAD},
         {"disks.0.size_bytes", "0", BAD},
         {"limits", "null", BAD},
@@ -283,6 +344,7 @@ test_worker_pokes(void **state)
     static const struct poke restore[] = {
         {"disks.0.target", "null", BAD},
         {"disks.0.target", "\"x\"", BAD},
+        {"disks.0.delta", "\"/srv/000007.manifest\"", BAD},
         {"deadlines.io_s", "0", BAD},
     };
 
@@ -317,6 +379,8 @@ main(void)
         cmocka_unit_test(test_too_many_disks),
         cmocka_unit_test(test_vsphere_pokes),
         cmocka_unit_test(test_vsphere_values),
+        cmocka_unit_test(test_resume_pokes),
+        cmocka_unit_test(test_resume_values),
         cmocka_unit_test(test_password_stays_secret),
     };
 

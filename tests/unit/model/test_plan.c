@@ -29,6 +29,8 @@ struct stage1 {
     uint32_t length, max;
     enum read_mode mode;
     enum reason reason;
+    const char *then; /* uuid of the parent; NULL = the same */
+    bool apart;
 };
 
 static const struct stage1 stage1[] = {
@@ -48,6 +50,19 @@ static const struct stage1 stage1[] = {
      .damaged = true,
      .mode = READ_ALL,
      .reason = REASON_USER_REQUEST},
+    {.name = "its uuid was not known then",
+     .then = "",
+     .mode = READ_COMPARE,
+     .reason = REASON_HISTORY_UNKNOWN},
+    {.name = "a disk that was elsewhere",
+     .apart = true,
+     .mode = READ_COMPARE,
+     .reason = REASON_HISTORY_UNKNOWN},
+    {.name = "elsewhere, and grown",
+     .apart = true,
+     .size = 9 * GIB,
+     .mode = READ_COMPARE,
+     .reason = REASON_CAPACITY_CHANGED},
     {.name = "another disk",
      .uuid = "6000C29b",
      .mode = READ_ALL,
@@ -128,6 +143,8 @@ test_stage1(void **state)
 
         p.exists = !c->no_parent;
         p.damaged = c->damaged;
+        p.apart = c->apart;
+        p.source_uuid = c->then ? c->then : p.source_uuid;
         p.change_id = c->change_id ? c->change_id : p.change_id;
         p.chain_length = c->length ? c->length : p.chain_length;
         s.can_track = !c->no_track;
@@ -164,7 +181,7 @@ static const struct stage2 {
     const char *name, *change_id, *datastore;
     bool off, reverted, fault;
     enum reason reason;
-    bool left_behind;
+    bool left_behind, history_unknown;
 } stage2[] = {
     {"all is well", "52 3e 9a/9", "ds1", false, false, false, REASON_NONE},
     {"nothing was written", "52 3e 9a/7", "ds1", false, false, false, REASON_NONE},
@@ -180,6 +197,10 @@ static const struct stage2 {
     {"the number fell", "52 3e 9a/6", "ds1", false, false, false, REASON_VM_REVERTED},
     {"left behind", "52 3e 9a/9", "ds1", false, false, false, REASON_SNAPSHOT_LEFT, true},
     {"moved", "52 3e 9a/9", "ds2", false, false, true, REASON_DATASTORE_CHANGED},
+    {"moved, in other files", "52 3e 9a/9", "ds2", false, false, true,
+     REASON_DATASTORE_CHANGED, false, true},
+    {"other files", "52 3e 9a/9", "ds1", false, false, true, REASON_HISTORY_UNKNOWN,
+     false, true},
     {"fault", "52 3e 9a/9", "ds1", false, false, true, REASON_SERVER_FAULT},
 };
 
@@ -196,6 +217,7 @@ test_stage2(void **state)
                                   .tracking_off = stage2[i].off,
                                   .reverted = stage2[i].reverted,
                                   .left_behind = stage2[i].left_behind,
+                                  .history_unknown = stage2[i].history_unknown,
                                   .fault = stage2[i].fault};
         struct plan_result r;
         struct err err = ERR_INIT;
@@ -252,13 +274,61 @@ test_change_ids(void **state)
     assert_false(plan_change_ids_match("*", "*", &fell));
 }
 
+/* d.vmdk is the base, d-1.vmdk what is written to while a snapshot stands. */
+static void
+test_history(void **state)
+{
+    static char base[] = "[ds1] d/d.vmdk", first[] = "[ds1] d/d-1.vmdk",
+                second[] = "[ds1] d/d-2.vmdk";
+    static char *const nothing[] = {NULL}, *const on_base[] = {base},
+                       *const on_first[] = {first, base};
+    static const struct {
+        const char *name, *file, *on;
+        bool stands;
+        const char *now;
+        char *const *below;
+        size_t n_below;
+        enum plan_history_is is;
+    } cases[] = {
+        {"no snapshot, then and now", base, NULL, false, base, nothing, 0,
+         HISTORY_GOES_ON},
+        {"one since", base, "", false, first, on_base, 1, HISTORY_GOES_ON},
+        {"two since", base, NULL, false, second, on_first, 2, HISTORY_GOES_ON},
+        {"one, then and now", first, "s1", true, first, on_base, 1, HISTORY_GOES_ON},
+        {"one more since", first, "s1", true, second, on_first, 2, HISTORY_GOES_ON},
+        {"back to it", first, "s1", true, second, on_base, 1, HISTORY_REVERTED},
+        {"back, from one that is gone", second, "s2", true, first, on_base, 1,
+         HISTORY_REVERTED},
+        {"removed", first, "s1", false, base, nothing, 0, HISTORY_UNKNOWN},
+        {"another took its place", first, "s1", false, first, on_base, 1,
+         HISTORY_UNKNOWN},
+        {"another base", base, NULL, false, "[ds1] e/d.vmdk", nothing, 0,
+         HISTORY_UNKNOWN},
+        {"not known", NULL, NULL, false, base, nothing, 0, HISTORY_UNKNOWN},
+        {"not known, on a snapshot", "", "s1", true, "", nothing, 0, HISTORY_UNKNOWN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct plan_history h = {.parent_file = cases[i].file,
+                                       .parent_on = cases[i].on,
+                                       .parent_on_stands = cases[i].stands,
+                                       .file = cases[i].now,
+                                       .below = cases[i].below,
+                                       .n_below = cases[i].n_below};
+
+        if (plan_history(&h) != cases[i].is)
+            fail_msg("%s: %d", cases[i].name, (int)plan_history(&h));
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stage1),     cmocka_unit_test(test_nameless),
         cmocka_unit_test(test_stage2),     cmocka_unit_test(test_stage2_keeps),
-        cmocka_unit_test(test_change_ids),
+        cmocka_unit_test(test_change_ids), cmocka_unit_test(test_history),
     };
 
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -124,6 +124,8 @@ test_text(void **state)
     assert_int_equal(p.seq, 7);
     assert_int_equal(p.type, BACKUP_INCREMENTAL);
     assert_string_equal(p.disks[0].change_id, "52 aa/9");
+    assert_string_equal(p.disks[0].frozen_file, "[ds1] pg/pg-000001.vmdk");
+    assert_string_equal(p.disks[0].frozen_on, "snapshot-7");
     assert_int_equal(json_integer_value(json_object_get(p.configuration, "cpus")), 2);
     for (size_t n = 0; n < strlen(text); n++) { /* cut anywhere */
         CLEANUP_POINT struct point q = {0};

@@ -109,6 +109,12 @@ test_answers(void **state)
           {"vms.1.datacenter", "\"x\"", "unknown_field"},
           {"vms.1.is_template", NULL, BAD}, {"vms", "null", BAD},
           {"removed", "1", "unknown_field"});
+    POKES("vsphereanswer-snapshots", vsphere_answer, {"vms", "null", BAD},
+          {"vms.0.ref", "\"\"", BAD}, {"vms.0.consolidation_needed", NULL, BAD},
+          {"vms.0.snapshots", "null", BAD}, {"vms.0.snapshots.0.name", "7", BAD},
+          {"vms.0.snapshots.0.description", NULL, BAD},
+          {"vms.0.snapshots.1.x", "1", "unknown_field"},
+          {"vms.1.x", "1", "unknown_field"}, {"server", "null", BAD});
     POKES("vsphereanswer-fingerprint", vsphere_answer, {"sha256", "\"0A:0B\"", BAD},
           {"sha256", "null", BAD}, {"server", "{}", "unknown_field"});
     POKES("vsphereanswer-remove_snapshot", vsphere_answer, {"removed", "-1", BAD},

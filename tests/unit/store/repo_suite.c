@@ -122,6 +122,7 @@ names_are_checked(struct repo *r)
         assert_fails(repo_remove_dir(r, bad[i], &err), ERR_INVALID, "repo_name");
         assert_fails(layer_stored_bytes(r, bad[i], &n, &err), ERR_INVALID, "repo_name");
         assert_fails(layer_sync(r, bad[i], &err), ERR_INVALID, "repo_name");
+        assert_fails(layer_repair(r, bad[i], &err), ERR_INVALID, "repo_name");
         assert_fails(layer_remove(r, bad[i], &err), ERR_INVALID, "repo_name");
         assert_fails(layer_check_chain(r, bad[i], 0, &err), ERR_INVALID, "repo_name");
     }
@@ -129,6 +130,28 @@ names_are_checked(struct repo *r)
     assert_true(repo_locator_is_valid(LOC(DISK_A, "000001")));
     assert_false(repo_locator_is_valid(LOC(DISK_A, "000001.qcow2")));
     assert_false(repo_locator_is_valid(NULL));
+}
+
+/* The header stays sound, the table of tables points beyond the end. */
+static void
+spoil_tables(struct repo *r, const char *locator)
+{
+    CLEANUP_FREE char *name = xasprintf("%s.qcow2", locator);
+    char path[REPO_PATH_SIZE];
+    struct err err = ERR_INIT;
+    unsigned char header[48], junk[8];
+    uint64_t l1 = 0;
+    int fd;
+
+    assert_ok(repo_path(r, name, path, &err));
+    fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, header, sizeof header, 0), sizeof header);
+    for (int i = 0; i < 8; i++) /* l1_table_offset, big-endian */
+        l1 = l1 << 8 | header[40 + i];
+    memset(junk, 0x7f, sizeof junk);
+    assert_int_equal(pwrite(fd, junk, sizeof junk, (off_t)l1), sizeof junk);
+    close(fd);
 }
 
 static void
@@ -172,8 +195,12 @@ layers(struct repo *r)
     bad.locator = LOC(DISK_A, "000009");
     bad.size_bytes = 0;
     assert_fails(layer_create(r, &bad, &err), ERR_INVALID, NULL);
+    assert_ok(layer_repair(r, over.locator, &err));
+    spoil_tables(r, over.locator);
+    assert_fails(layer_repair(r, over.locator, &err), ERR_CORRUPT, "layer_damaged");
     assert_ok(layer_remove(r, over.locator, &err));
     assert_ok(layer_remove(r, over.locator, &err));
+    assert_fails(layer_repair(r, over.locator, &err), ERR_NOT_FOUND, NULL);
     assert_fails(layer_stored_bytes(r, over.locator, &stored, &err), ERR_NOT_FOUND, NULL);
     assert_fails(layer_sync(r, over.locator, &err), ERR_NOT_FOUND, NULL);
 }
@@ -331,6 +358,93 @@ overlays(struct repo *r)
 
 /* No layer is larger than the one that stands on it. */
 static void
+renames(struct repo *r)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_BUF struct buf b = BUF_INIT(64);
+
+    assert_ok(repo_put(r, POINTS "/a.new", "new", 3, &err));
+    assert_ok(repo_put(r, POINTS "/a", "old", 3, &err));
+    assert_ok(repo_rename(r, POINTS "/a.new", POINTS "/a", &err));
+    assert_ok(repo_get(r, POINTS "/a", &b, &err));
+    assert_memory_equal(b.data, "new", 3);
+    assert_fails(repo_rename(r, POINTS "/a.new", POINTS "/a", &err), ERR_NOT_FOUND, NULL);
+    assert_fails(repo_rename(r, POINTS "/a", "vms/" VM_A "/a", &err), ERR_INVALID,
+                 "repo_name");
+    assert_fails(repo_rename(r, POINTS "/a", POINTS "/../a", &err), ERR_INVALID,
+                 "repo_name");
+}
+
+static int
+count_started(void *arg, const struct child_id *id, struct err *err)
+{
+    ++*(unsigned *)arg;
+    return id->pid > 0 ? 0 : err_set(err, ERR_INTERNAL, NULL, "no pid");
+}
+
+static int
+refuse_start(void *arg, const struct child_id *id, struct err *err)
+{
+    return err_set(err, ERR_IO, "not_now", "not now");
+}
+
+/* The upper one of a disk that grew into the lower one, twice, as after a crash. */
+static void
+merges(struct repo *r)
+{
+    struct repo_layer_spec base = {.locator = LOC(DISK_A, "000001"), .size_bytes = SIZE};
+    struct repo_layer_spec over = {
+        .locator = LOC(DISK_A, "000004"), .parent = base.locator, .size_bytes = GROWN};
+    static const unsigned char wanted[6] = {0, 'b', 0, 'd', 0, 'c'};
+    CLEANUP_FREE char *sock = xasprintf("%s.sock", repo_folder(r));
+    struct export_spec spec = {.name = "sendense-x", .socket = sock, .size_bytes = GROWN};
+    struct nbd_conn_opts opts = {0};
+    struct export *e = NULL;
+    struct nbd_conn *c = NULL;
+    unsigned started = 0;
+    struct layer_merge m = {.parent = base.locator,
+                            .child = over.locator,
+                            .size_bytes = GROWN,
+                            .started = refuse_start,
+                            .arg = &started};
+    struct err err = ERR_INIT;
+
+    assert_ok(layer_create(r, &base, &err));
+    write_block(r, base.locator, SIZE, 0, 'a');
+    write_block(r, base.locator, SIZE, 1, 'b');
+    write_block(r, base.locator, SIZE, 3, 'd');
+    assert_ok(layer_create(r, &over, &err));
+    write_block(r, over.locator, GROWN, 0, 0);
+    write_block(r, over.locator, GROWN, 5, 'c');
+    assert_fails(layer_merge(r, &m, &err), ERR_IO, "not_now");
+    m.started = count_started;
+    assert_ok(layer_export_ro(r, over.locator, &spec, &e, &err));
+    assert_fails(layer_merge(r, &m, &err), ERR_IO, "program_failed"); /* it is open */
+    assert_ok(export_stop(e, NULL, &err));
+    export_free(e);
+    assert_int_equal(started, 1);
+    for (unsigned i = 0; i < 2; i++)
+        assert_ok(layer_merge(r, &m, &err));
+    assert_int_equal(started, 5);
+    m.parent = LOC(DISK_A, "000002");
+    assert_fails(layer_merge(r, &m, &err), ERR_CORRUPT, "chain_broken");
+    assert_ok(
+        repo_rename(r, LOC(DISK_A, "000001.qcow2"), LOC(DISK_A, "000004.qcow2"), &err));
+    assert_ok(layer_check_chain(r, over.locator, GROWN, &err));
+    assert_ok(layer_export_ro(r, over.locator, &spec, &e, &err));
+    opts.uri = export_uri(e);
+    assert_ok(nbd_conn_open(&opts, &c, &err));
+    for (unsigned b = 0; b < ARRAY_LEN(wanted); b++) {
+        unsigned char byte = 0xee;
+
+        assert_ok(nbd_conn_pread(c, &byte, 1, (uint64_t)b * 65536, &err));
+        assert_int_equal(byte, wanted[b]);
+    }
+    nbd_conn_free(c);
+    export_free(e);
+}
+
+static void
 overlays_never_shrink(struct repo *r)
 {
     struct err err = ERR_INIT;
@@ -382,6 +496,8 @@ const struct repo_suite_case repo_suite[] = {
     {"layers", layers},
     {"exports", exports},
     {"overlays", overlays},
+    {"renames", renames},
+    {"merges", merges},
     {"overlays_never_shrink", overlays_never_shrink},
     {"facts", facts},
 };

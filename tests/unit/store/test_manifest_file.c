@@ -1,6 +1,7 @@
 /* tests/unit/store/test_manifest_file.c - receiving, sealing and reading manifests. */
 #include "store_test.h"
 
+#include "base/fs.h"
 #include "store/manifest_file.h"
 
 #define BLOCKS 5000u
@@ -295,6 +296,112 @@ seeks_and_finds(void **state)
     assert_int_equal(manifest_file_next(f, &r, &err), 0);
 }
 
+/* What PATH.part holds: the header, then whatever a crash left of @n records and @extra
+ * bytes. */
+static void
+leave_part(const char *path, const uint8_t *p, size_t n, size_t extra)
+{
+    CLEANUP_FREE char *part = xasprintf("%s.part", path);
+    CLEANUP_FD int fd = open(part, O_WRONLY | O_CLOEXEC);
+    struct err err = ERR_INIT;
+
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, MANIFEST_HEADER_SIZE), 0);
+    assert_ok(fs_pwrite_full(fd, p, BYTES(n) + extra, MANIFEST_HEADER_SIZE, &err));
+}
+
+static void
+goes_on_after_a_crash(void **state)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *path = NULL;
+    struct manifest_writer *first = writer(*state, &path);
+    CLEANUP_FREE uint8_t *all = records(0, BLOCKS);
+    struct manifest_header h = header(true);
+    uint8_t root[32], sealed[32];
+    uint64_t total;
+
+    assert_ok(manifest_writer_append(first, 0, all, BYTES(BLOCKS), &total, &err));
+    assert_ok(manifest_writer_sync(first, &err));
+    assert_int_equal(manifest_writer_next_block(first), BLOCKS);
+    assert_ok(manifest_writer_root(first, root, &err));
+    manifest_writer_free(first);
+    for (size_t n = 0; n <= BLOCKS; n += 1250) {
+        /* A torn record, then one of zeroes, then one that comes too early. */
+        for (int tail = 0; tail < 4; tail++) {
+            CLEANUP_MANIFEST_WRITER struct manifest_writer *w = NULL;
+            CLEANUP_FREE uint8_t *p = xcalloc(n + 2, MANIFEST_RECORD_SIZE);
+            size_t extra = tail == 1 ? 39 : tail == 2 ? 80 : tail == 3 && n ? 40 : 0;
+
+            memcpy(p, all, BYTES(n));
+            if (tail == 1 && n < BLOCKS)
+                memcpy(p + BYTES(n), all + BYTES(n), 39);
+            if (tail == 3)
+                memcpy(p + BYTES(n), all, 40);
+            leave_part(path, p, n, extra);
+            assert_ok(manifest_writer_reopen(path, &h, n, &w, &err));
+            assert_int_equal(manifest_writer_count(w), n);
+            assert_int_equal(manifest_writer_next_block(w), n);
+            assert_fails(manifest_writer_append(w, n + 1, all, BYTES(1), &total, &err),
+                         ERR_EXISTS, "manifest_gap");
+            assert_ok(manifest_writer_append(w, n, all + BYTES(n), BYTES(BLOCKS - n),
+                                             &total, &err));
+            assert_ok(manifest_writer_root(w, sealed, &err));
+            assert_memory_equal(root, sealed, 32);
+        }
+    }
+    CLEANUP_MANIFEST_WRITER struct manifest_writer *last = NULL;
+
+    assert_ok(manifest_writer_reopen(path, &h, BLOCKS, &last, &err));
+    assert_ok(manifest_writer_seal(last, sealed, &err));
+    assert_memory_equal(root, sealed, 32);
+    assert_ok(manifest_file_check(path, NULL, &err));
+    assert_fails(manifest_writer_sync(last, &err), ERR_INTERNAL, NULL);
+    assert_fails(manifest_writer_read_fd(last, &err), ERR_INTERNAL, NULL);
+}
+
+static void
+goes_on_with_its_own_only(void **state)
+{
+    struct err err = ERR_INIT;
+    CLEANUP_FREE char *path = NULL;
+    struct manifest_writer *first = writer(*state, &path), *w = NULL;
+    CLEANUP_FREE uint8_t *all = records(0, 10);
+    CLEANUP_FREE char *part = xasprintf("%s.part", path);
+    struct manifest_header h = header(true), other = header(false);
+    uint8_t raw[BYTES(4)];
+    uint64_t total;
+
+    assert_ok(manifest_writer_append(first, 0, all, BYTES(10), &total, &err));
+    {
+        CLEANUP_FD int fd = manifest_writer_read_fd(first, &err);
+
+        assert_true(fd >= 0);
+        assert_ok(
+            fs_pread_full(fd, raw, sizeof(raw), MANIFEST_HEADER_SIZE + BYTES(6), &err));
+        assert_memory_equal(raw, all + BYTES(6), sizeof(raw));
+    }
+    manifest_writer_free(first);
+    assert_fails(manifest_writer_reopen(path, &other, 0, &w, &err), ERR_CORRUPT,
+                 "manifest_corrupt");
+    /* More were durable than there are: no crash does that. */
+    assert_fails(manifest_writer_reopen(path, &h, 11, &w, &err), ERR_CORRUPT,
+                 "manifest_corrupt");
+    assert_int_equal(truncate(part, 100), 0);
+    assert_fails(manifest_writer_reopen(path, &h, 0, &w, &err), ERR_CORRUPT,
+                 "manifest_corrupt");
+    assert_int_equal(unlink(part), 0);
+    assert_fails(manifest_writer_reopen(path, &h, 0, &w, &err), ERR_NOT_FOUND, NULL);
+    assert_int_equal(symlink("/etc/passwd", part), 0);
+    assert_true(manifest_writer_reopen(path, &h, 0, &w, &err) < 0);
+    assert_int_equal(unlink(part), 0);
+    assert_ok(manifest_writer_create(path, &h, &w, &err));
+    assert_ok(manifest_writer_seal(w, raw, &err));
+    manifest_writer_free(w);
+    assert_fails(manifest_writer_reopen(path, &h, 0, &w, &err), ERR_EXISTS,
+                 "manifest_exists");
+}
+
 int
 main(void)
 {
@@ -306,6 +413,8 @@ main(void)
         TMP_TEST(damage_is_seen),
         TMP_TEST(links_and_fifos_are_refused),
         TMP_TEST(seeks_and_finds),
+        TMP_TEST(goes_on_after_a_crash),
+        TMP_TEST(goes_on_with_its_own_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -234,6 +234,9 @@ vm(void **state)
     assert_string_equal(v.snapshots[0].description, "by hand");
     assert_string_equal(v.snapshots[1].ref.value, "snapshot-2");
     assert_false(v.snapshots[1].is_current);
+    assert_true(v.snapshots[2].quiesced);
+    assert_false(v.snapshots[0].quiesced);
+    assert_false(v.snapshots[1].quiesced); /* not told */
     assert_true(v.snapshots[2].is_current);
     assert_true(v.snapshots[0].has_children);
     assert_false(v.snapshots[2].has_children);
