@@ -27,7 +27,7 @@ until_there() {
     shift
     until "$@"; do
         [ "$SECONDS" -lt "$end" ] || { echo "waited in vain for: $*" >&2; exit 1; }
-        sleep 0.01
+        sleep 0.05
     done
 }
 
