@@ -11,6 +11,7 @@
 #include "client/vsphere_disks.h"
 #include "client/vsphere_job.h"
 #include "client/vsphere_prepare.h"
+#include "client/vsphere_report.h"
 #include "client/vsphere_snapshot.h"
 #include "client/vsphere_still.h"
 #include "copy/result.h"
@@ -153,7 +154,10 @@ work(struct vsphere_job *job, struct err *err)
     opts.n_changes = job->n_changes;
     if (copy_run(&opts, err) < 0)
         return explain(job, err);
-    return vsphere_snapshot_still(job, STILL_PATIENCE_S, err);
+    if (vsphere_snapshot_still(job, STILL_PATIENCE_S, err) < 0)
+        return err->class;
+    vsphere_report_held(job);
+    return 0;
 }
 
 /* Another attempt shall find the snapshot: one that can go on with it, and a hub that

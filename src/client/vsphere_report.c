@@ -110,3 +110,11 @@ vsphere_report_config(struct vsphere_job *job)
     }
     output_emit(job->control->output, &ev);
 }
+
+void
+vsphere_report_held(struct vsphere_job *job)
+{
+    struct job_event ev = {.type = EVENT_SNAPSHOT_HELD, .ref = job->snapshot.value};
+
+    output_emit(job->control->output, &ev);
+}

@@ -9,4 +9,7 @@ void vsphere_report_snapshot(struct vsphere_job *job, bool quiesced, char *chain
 /* The VM's configuration of that moment.  Blocking: reads its NVRAM. */
 void vsphere_report_config(struct vsphere_job *job);
 
+/* After the last byte was read the snapshot still was what was read. */
+void vsphere_report_held(struct vsphere_job *job);
+
 #endif

@@ -244,6 +244,14 @@ take_over(struct backup_job *b, struct err *err)
     return 0;
 }
 
+/* What will not be otherwise the next time it is looked at. */
+static bool
+is_final(const struct err *err)
+{
+    return err->class == ERR_INVALID || err->class == ERR_NOT_FOUND ||
+           err->class == ERR_CORRUPT;
+}
+
 int
 backup_again(struct job_env *env, const char *job_id, struct err *err)
 {
@@ -261,7 +269,7 @@ backup_again(struct job_env *env, const char *job_id, struct err *err)
     r = load_job(b, err);
     if (r < 0) {
         backup_job_free(b);
-        return 0;
+        return is_final(err) ? 0 : err->class;
     }
     if (!leftovers_end_processes(env, job_id))
         r = err_set(err, ERR_TIMEOUT, "process_stuck", "a process of it does not end");

@@ -179,6 +179,10 @@ backup_event(struct backup_job *b, const struct job_event *e, struct err *err)
     case EVENT_VM_CONFIG:
     case EVENT_SNAPSHOT_REMOVED:
         return backup_snapshot_event(b, e, err);
+    case EVENT_SNAPSHOT_HELD:
+        if (b->vsphere)
+            b->vsphere->held = true;
+        return 0;
     case EVENT_RESULT:
         return on_result(b, e, err);
     default:

@@ -67,6 +67,7 @@ struct backup_vsphere {
     char *snapshot_chain;     /* of which files it is made; NULL = not told */
     char *snapshot_ref;       /* the server's name of the snapshot; NULL = none known */
     int64_t res_snapshot;     /* journal entry, 0 = none */
+    bool held;                /* this attempt's client saw at its end that it still was */
     uint64_t renewed_ns;      /* when the lease was last renewed */
     char *host;               /* of credential and ESXi host; NULL = unknown */
     struct host_place *place; /* in the queue of that host */

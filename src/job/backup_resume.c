@@ -118,9 +118,7 @@ stop_export(struct backup_job *b, struct bdisk *d, struct err *err)
     struct export_stop_result res = {0};
     struct cat_disk_export none = {0};
 
-    if (!d->export)
-        return 0;
-    if (export_stop(d->export, &res, err) < 0) {
+    if (d->export && export_stop(d->export, &res, err) < 0) {
         b->stuck = true;
         return err_prefix(err, "stop the export of disk %lld",
                           (long long)d->row->device_key);
@@ -129,23 +127,19 @@ stop_export(struct backup_job *b, struct bdisk *d, struct err *err)
     export_free(d->export);
     d->export = NULL;
     journal_released(b->env, b->row.job_id, &d->res_export);
-    port_release(b->env->ports, d->port, b->row.job_id);
+    if (d->port)
+        port_release(b->env->ports, d->port, b->row.job_id);
+    d->port = 0;
     journal_released(b->env, b->row.job_id, &d->res_port);
     return cat_backup_disk_set_export(b->env->catalog, ref(b, d), &none, err);
 }
 
 /* The client of the attempt before may live and write: nothing of it gets through any
- * more.  The catalog may be busy now: its rows are then behind what is true, never ahead.
- */
+ * more.  The next one goes on from the last checkpoint that the client *told of*: what
+ * was pushed since may have been read in a way that nobody heard of. */
 static int
 fence(struct backup_job *b, struct err *err)
 {
-    struct err e = ERR_INIT;
-
-    for (size_t i = 0; i < b->n; i++)
-        if (backup_keep_checkpoint(b, &b->disks[i], &e) < 0)
-            joblog_line(b->log, LOG_LEVEL_WARN, "store the checkpoint: %s, ignoring",
-                        e.msg);
     live_set_manifests(b->live, NULL);
     manifest_in_free(b->manifests);
     b->manifests = NULL;
@@ -316,11 +310,7 @@ reuse_disk(struct backup_job *b, struct bdisk *d, struct err *err)
         return err->class;
     }
     d->unclean = false;
-    if (backup_reopen_manifest(b, d, err) < 0)
-        return err->class;
-    /* A push that was under way may have brought more than the row says. */
-    return manifest_in_checkpoint(b->manifests, (uint32_t)d->row->device_key,
-                                  &d->at.block, &d->at.records, err);
+    return backup_reopen_manifest(b, d, err);
 }
 
 static int

@@ -179,7 +179,8 @@ finish_failed(struct backup_job *b, struct err *why)
     }
     joblog_line(b->log, LOG_LEVEL_ERROR, "%s in phase %s: %s (%s)", f.state, f.phase,
                 why->msg, why->code);
-    live_set_phase(b->live, "cleanup");
+    /* In the row: a hub that dies now undoes the job, it does not go on. */
+    backup_phase(b, live_cancelled(b->live) ? "cancelling" : "cleanup");
     backup_undo(b, &cleanup);
     f.cleanup = cleanup;
     if (outcome_retry(b->live, b->log, store_failed, &x, &err) < 0)

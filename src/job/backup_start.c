@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/timeutil.h"
+#include "catalog/cat_backup_update.h"
 #include "catalog/cat_meta.h"
 #include "job/bus.h"
 #include "job/outcome.h"
@@ -491,6 +492,7 @@ backup_cancel(struct job_env *env, const char *backup_id, struct err *err)
 {
     CLEANUP_LIVE struct live_job *live = NULL;
     struct cat_backup row = {0};
+    struct err ignored = ERR_INIT;
 
     if (cat_backup_get(env->catalog, backup_id, &row, err) < 0)
         return err->class;
@@ -498,9 +500,12 @@ backup_cancel(struct job_env *env, const char *backup_id, struct err *err)
     if (live && live_kind(live) == LIVE_MERGE)
         err_set(err, ERR_EXISTS, "not_running",
                 "backup '%s' is being deleted, which cannot be cancelled", backup_id);
-    else if (live)
+    else if (live) {
+        /* First the row, so that a hub that dies now remembers it; a catalog that is busy
+         * must not keep the cancel away. */
+        (void)cat_backup_set_phase(env->catalog, row.job_id, "cancelling", &ignored);
         live_cancel(live);
-    else if (strcmp(row.state, "cancelled") != 0)
+    } else if (strcmp(row.state, "cancelled") != 0)
         err_set(err, ERR_EXISTS, "not_running", "backup '%s' is %s: nothing to cancel",
                 backup_id, row.state);
     cat_backup_done(&row);

@@ -91,8 +91,6 @@ start_client(struct backup_job *b, const struct job_spec *spec, struct node_job 
     for (;;) {
         if (first && backup_set_moment(b, time_utc_us(), err) < 0)
             return err->class;
-        if (b->vsphere)
-            b->vsphere->renewed_ns = time_mono_ns();
         if (node_client_start(b->node, spec, live_cancel_fd(b->live), ret, err) >= 0)
             break;
         if (!node_is_busy(err))
@@ -107,7 +105,11 @@ start_client(struct backup_job *b, const struct job_spec *spec, struct node_job 
                                                    : NODE_BUSY_MAX_MS;
         if (poll(&cancel, 1, pause_ms) > 0)
             return err_set(err, ERR_CANCELLED, "cancelled", "cancelled while queued");
+        if (b->row.attempt > 1) /* the snapshot of the one before must not expire */
+            backup_snapshot_renew(b);
     }
+    if (b->vsphere)
+        b->vsphere->renewed_ns = time_mono_ns();
     if (pause_ms > 0)
         backup_phase(b, "transferring");
     return 0;
@@ -213,6 +215,8 @@ begin_attempt(struct backup_job *b)
 {
     b->bad_disk = -1;
     backup_phase(b, "transferring");
+    if (b->vsphere)
+        b->vsphere->held = false;
     for (size_t i = 0; i < b->n; i++) {
         struct bdisk *d = &b->disks[i];
 
@@ -230,9 +234,13 @@ begin_attempt(struct backup_job *b)
     live_set_manifests(b->live, b->manifests);
 }
 
+/* All is read, and of a snapshot it was seen afterwards that it still was what was read.
+ */
 static bool
 all_done(const struct backup_job *b)
 {
+    if (b->vsphere && !b->vsphere->held)
+        return false;
     for (size_t i = 0; i < b->n; i++)
         if (!b->disks[i].done)
             return false;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/timeutil.h"
@@ -107,19 +108,61 @@ roll_forward(struct job_env *env, const struct cat_backup *row, struct err *err)
     return outcome_completed(env, &p, err) < 0 ? err->class : 1;
 }
 
-static void
-interrupt_backup(struct job_env *env, const struct cat_backup *row,
-                 const struct err *no_resume)
+/* What the journal says was there and is gone, as a job that undoes itself tells it. */
+static char *
+cleanup_text(const struct cat_resources *before, const struct cat_resources *after)
 {
-    struct outcome_failure f = {
-        .state = "failed", .phase = row->current_phase, .bad_disk = -1};
+    CLEANUP_JSON json_t *j = json_pack("{s:[], s:[]}", "released", "left");
+
+    for (size_t i = 0; i < before->n; i++) {
+        bool left = false;
+
+        for (size_t k = 0; k < after->n; k++)
+            left = left || after->v[k].id == before->v[i].id;
+        json_array_append_new(json_object_get(j, left ? "left" : "released"),
+                              json_pack("{s:s, s:s}", "kind", before->v[i].kind, "key",
+                                        before->v[i].res_key));
+    }
+    return json_line(j);
+}
+
+/* Removes what the job made; the text is NULL when the journal cannot be read. */
+static char *
+unmake(struct recovery *rec, const char *job_id)
+{
+    struct cat_resources before = {0}, after = {0};
+    struct err err = ERR_INIT;
+    char *text = NULL;
+    int r = cat_resource_list_job(rec->env->catalog, job_id, &before, &err);
+
+    leftovers_unmake(rec->env, job_id, &rec->how);
+    if (r >= 0 && cat_resource_list_job(rec->env->catalog, job_id, &after, &err) >= 0)
+        text = cleanup_text(&before, &after);
+    cat_resources_done(&before);
+    cat_resources_done(&after);
+    return text;
+}
+
+static void
+end_backup(struct job_env *env, const struct cat_backup *row, const char *cleanup,
+           const struct err *no_resume)
+{
+    bool cancelled = strcmp(row->current_phase, "cancelling") == 0;
+    struct outcome_failure f = {.state = cancelled ? "cancelled" : "failed",
+                                .phase = row->current_phase,
+                                .bad_disk = -1,
+                                .cleanup = cleanup};
     CLEANUP_JOBLOG struct joblog *log = joblog_open(env, row->job_id);
     struct err why = ERR_INIT, err = ERR_INIT;
 
-    err_set(&why, ERR_UNAVAILABLE, INTERRUPTED,
-            "the hub ended while this backup was %s; what it had made is removed: start "
-            "it again (%s)",
-            row->current_phase, no_resume->msg);
+    if (cancelled)
+        err_set(&why, ERR_CANCELLED, "cancelled",
+                "cancelled; the hub ended before that was done, and did it at its start");
+    else
+        err_set(&why, ERR_UNAVAILABLE, INTERRUPTED,
+                "the hub ended while this backup was %s; what it had made is removed: "
+                "start it again (%s)",
+                row->current_phase, no_resume->msg);
     joblog_line(log, LOG_LEVEL_ERROR, "%s", why.msg);
     if (outcome_failed(env, row, &f, &why, &err) < 0)
         log_error("job='%s' store its outcome: %s", row->job_id, err.msg);
@@ -136,8 +179,9 @@ settle_unfinished(struct recovery *rec, const struct cat_backup *row)
         log_info("job='%s' backup '%s' goes on", row->job_id, row->backup_id);
         rec->report->resumed++;
     } else if (r == 0) {
-        leftovers_unmake(rec->env, row->job_id, &rec->how);
-        interrupt_backup(rec->env, row, &err);
+        CLEANUP_FREE char *cleanup = unmake(rec, row->job_id);
+
+        end_backup(rec->env, row, cleanup, &err);
         rec->report->interrupted++;
     } else {
         log_error("job='%s' cannot go on now: %s", row->job_id, err.msg);

@@ -158,8 +158,7 @@ is_being_written(const struct vm_sweep *s, const char *name)
 {
     uint32_t seq;
 
-    return s->jobs_run && naming_seq_from_file(name, ".json.tmp", &seq) == 0 &&
-           is_known(s, seq, name);
+    return naming_seq_from_file(name, ".json.tmp", &seq) == 0 && is_known(s, seq, name);
 }
 
 static int

@@ -46,6 +46,8 @@ check_snapshot(const struct event_stream *s, const struct job_event *e, struct e
         return breach(err, "a snapshot that was not announced", e->seq);
     if (e->type == EVENT_VM_CONFIG && (!s->has_snapshot || s->has_vm_config))
         return breach(err, "vm_config comes once, after the snapshot", e->seq);
+    if (e->type == EVENT_SNAPSHOT_HELD && (!s->has_snapshot || s->has_removed))
+        return breach(err, "a snapshot is held that there cannot be", e->seq);
     if (e->type == EVENT_SNAPSHOT_REMOVED && (!s->snapshotting || s->has_removed))
         return breach(err, "a snapshot is removed that there cannot be", e->seq);
     return 0;

@@ -134,6 +134,9 @@ get_members(struct jreader *r, struct job_event *e)
     case EVENT_VM_CONFIG:
         event_vm_config_get(r, e);
         break;
+    case EVENT_SNAPSHOT_HELD:
+        e->ref = codec_str(r, "ref", 1, NAMING_NAME_MAX);
+        break;
     case EVENT_SNAPSHOT_REMOVED:
         e->ref = codec_str(r, "ref", 0, NAMING_NAME_MAX);
         e->consolidation_needed = jget_bool(r, "consolidation_needed");
@@ -250,6 +253,9 @@ put_members(json_t *o, const struct job_event *e)
         break;
     case EVENT_VM_CONFIG:
         event_vm_config_put(o, e);
+        break;
+    case EVENT_SNAPSHOT_HELD:
+        codec_put_text(o, "ref", e->ref ? e->ref : "", NAMING_NAME_MAX);
         break;
     case EVENT_SNAPSHOT_REMOVED:
         codec_put_text(o, "ref", e->ref ? e->ref : "", NAMING_NAME_MAX);

@@ -26,6 +26,7 @@
     X(EVENT_PHASE, "phase")                                                              \
     X(EVENT_SNAPSHOT, "snapshot")                                                        \
     X(EVENT_VM_CONFIG, "vm_config")                                                      \
+    X(EVENT_SNAPSHOT_HELD, "snapshot_held")                                              \
     X(EVENT_SNAPSHOT_REMOVED, "snapshot_removed")                                        \
     X(EVENT_READ_MODE, "read_mode")                                                      \
     X(EVENT_PROGRESS, "progress")                                                        \
@@ -131,8 +132,8 @@ struct job_event {
     struct event_snapshot *snapshot; /* snapshot */
     json_t *configuration;           /* vm_config: an object, owned */
     char *nvram;                     /* vm_config: base64; NULL = none */
-    char *ref;                       /* snapshot_removed; "" = its making was not seen */
-    bool consolidation_needed;       /* snapshot_removed */
+    char *ref; /* snapshot_held; snapshot_removed: "" = its making was not seen */
+    bool consolidation_needed; /* snapshot_removed */
 };
 #define CLEANUP_JOB_EVENT CLEANUP(job_event_done)
 

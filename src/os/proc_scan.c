@@ -78,7 +78,7 @@ read_process(pid_t pid, const char *boot_id, struct proc *ret)
 {
     CLEANUP_BUF struct buf stat = BUF_INIT(4096);
     CLEANUP_BUF struct buf cmdline = BUF_INIT(PROC_CMDLINE_MAX);
-    CLEANUP_BUF struct buf environ = BUF_INIT(PROC_ENVIRON_MAX);
+    CLEANUP_BUF struct buf env_text = BUF_INIT(PROC_ENVIRON_MAX);
     struct proc p = {.id = {.pid = pid}};
     struct proc_stat s;
     char path[64];
@@ -91,8 +91,8 @@ read_process(pid_t pid, const char *boot_id, struct proc *ret)
     snprintf(p.id.boot_id, sizeof(p.id.boot_id), "%s", boot_id);
     p.ppid = s.ppid;
     p.argv = proc_args_split(cmdline.data, cmdline.len, &p.argc);
-    if (read_some(pid, "environ", &environ))
-        p.owner = proc_env_get(environ.data, environ.len, CHILD_OWNER_ENV);
+    if (read_some(pid, "environ", &env_text))
+        p.owner = proc_env_get(env_text.data, env_text.len, CHILD_OWNER_ENV);
     snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
     p.exe = read_link(path);
     *ret = p;

@@ -28,13 +28,13 @@ void cleanup_manifest_file(struct manifest_file **f);
 int manifest_writer_create(const char *path, const struct manifest_header *h,
                            struct manifest_writer **ret, struct err *err);
 
-/* Goes on with PATH.part, which an earlier run left: its header must be @h.  Records are
- * taken as long as they are whole, in order and valid; what follows, which a crash may
- * have torn, is cut off.  @min_records: so many were durable (manifest_writer_sync), with
- * fewer the file is damaged.  ERR_NOT_FOUND; ERR_CORRUPT "manifest_corrupt" or
- * "manifest_unsupported"; ERR_EXISTS "manifest_exists" (it was sealed); ERR_IO. */
+/* Goes on with PATH.part, which an earlier run left: its header must be @h.  The first
+ * @records are taken, which were durable (manifest_writer_sync); with fewer that are
+ * whole, in order and valid the file is damaged.  What follows is cut off. ERR_NOT_FOUND;
+ * ERR_CORRUPT "manifest_corrupt" or "manifest_unsupported"; ERR_EXISTS "manifest_exists"
+ * (it was sealed); ERR_IO. */
 int manifest_writer_reopen(const char *path, const struct manifest_header *h,
-                           uint64_t min_records, struct manifest_writer **ret,
+                           uint64_t records, struct manifest_writer **ret,
                            struct err *err);
 
 /* @p: whole records, the first of which is number @first.  Records that are there already

@@ -147,21 +147,22 @@ take_stored(struct manifest_writer *w, uint64_t n, struct err *err)
 
 int
 manifest_writer_reopen(const char *path, const struct manifest_header *h,
-                       uint64_t min_records, struct manifest_writer **ret,
-                       struct err *err)
+                       uint64_t records, struct manifest_writer **ret, struct err *err)
 {
     CLEANUP_MANIFEST_WRITER struct manifest_writer *w = NULL;
-    uint64_t size = 0, count;
+    uint64_t size = 0, stored, count;
 
     if (writer_new(path, h, &w, err) < 0 || open_part(w, &size, err) < 0 ||
-        check_header(w, h, size, err) < 0 ||
-        take_stored(w, (size - MANIFEST_HEADER_SIZE) / MANIFEST_RECORD_SIZE, err) < 0)
+        check_header(w, h, size, err) < 0)
+        return err->class;
+    stored = (size - MANIFEST_HEADER_SIZE) / MANIFEST_RECORD_SIZE;
+    if (take_stored(w, stored < records ? stored : records, err) < 0)
         return err->class;
     count = manifest_writer_count(w);
-    if (count < min_records)
+    if (count < records)
         return err_set(err, ERR_CORRUPT, "manifest_corrupt",
                        "manifest '%s' has %llu good records, %llu were stored", w->part,
-                       (unsigned long long)count, (unsigned long long)min_records);
+                       (unsigned long long)count, (unsigned long long)records);
     if (ftruncate(w->fd, (off_t)offset_of(count)) < 0)
         return err_errno(err, errno, store_code(errno), "cut manifest '%s'", w->part);
     *ret = take_ptr(&w);

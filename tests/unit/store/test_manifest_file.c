@@ -387,6 +387,11 @@ goes_on_with_its_own_only(void **state)
     /* More were durable than there are: no crash does that. */
     assert_fails(manifest_writer_reopen(path, &h, 11, &w, &err), ERR_CORRUPT,
                  "manifest_corrupt");
+    /* What nobody told of is cut off, though it is whole. */
+    assert_ok(manifest_writer_reopen(path, &h, 7, &w, &err));
+    assert_int_equal(manifest_writer_count(w), 7);
+    manifest_writer_free(w);
+    w = NULL;
     assert_int_equal(truncate(part, 100), 0);
     assert_fails(manifest_writer_reopen(path, &h, 0, &w, &err), ERR_CORRUPT,
                  "manifest_corrupt");
