@@ -154,6 +154,7 @@ work(struct vsphere_job *job, struct err *err)
     opts.n_changes = job->n_changes;
     if (copy_run(&opts, err) < 0)
         return explain(job, err);
+    FAILPOINT(CLIENT_COPIED);
     if (vsphere_snapshot_still(job, STILL_PATIENCE_S, err) < 0)
         return err->class;
     vsphere_report_held(job);
