@@ -184,10 +184,30 @@ load_source(struct backup_job *b, struct err *err)
     return nodes_connect(b->env, b->row.node_id, &b->node, err);
 }
 
+/* While its repository was away the VM may have been backed up elsewhere. */
+static int
+check_alone(struct backup_job *b, struct err *err)
+{
+    struct cat_backups open = {0};
+    bool other = false;
+
+    if (cat_backup_list_open(b->env->catalog, &open, err) < 0)
+        return err->class;
+    for (size_t i = 0; i < open.n; i++) {
+        CLEANUP_LIVE struct live_job *live = live_find(b->env->live, open.v[i].job_id);
+
+        other = other || (live && strcmp(open.v[i].vm_id, b->row.vm_id) == 0);
+    }
+    cat_backups_done(&open);
+    return other ? err_set(err, ERR_UNAVAILABLE, "backup_running",
+                           "another backup of its VM runs")
+                 : 0;
+}
+
 static int
 load_job(struct backup_job *b, struct err *err)
 {
-    if (check_row(&b->row, err) < 0 ||
+    if (check_row(&b->row, err) < 0 || check_alone(b, err) < 0 ||
         repo_set_get(b->env, b->row.repository_id, &b->repo, err) < 0 ||
         (needs_files(&b->row) && check_files(b->repo, &b->row, err) < 0) ||
         load_source(b, err) < 0)
