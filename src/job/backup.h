@@ -68,7 +68,8 @@ int backup_cancel(struct job_env *env, const char *backup_id, struct err *err);
 int backup_delete(struct job_env *env, const char *backup_id, const char *actor,
                   struct err *err);
 /* Ends a deletion that a crash cut off.  By recovery; a job that is gone already is fine.
- */
+ * One that something stands on by now is left as it is, with an event: a success, so that
+ * its entry goes. */
 int backup_delete_finish(struct job_env *env, const char *job_id, struct err *err);
 
 #endif

@@ -6,9 +6,12 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "catalog/cat_backup.h"
+#include "catalog/cat_resource.h"
 #include "job/chain.h"
+#include "job/journal.h"
 #include "job/parent_manifest.h"
 #include "job/pins.h"
+#include "job/point_files.h"
 
 void
 disk_plan_done(struct disk_plan *p)
@@ -186,6 +189,32 @@ plan_on(const struct plan_question *q, const struct cat_vm_disk *d,
     return 0;
 }
 
+/* A deletion that was cut off is finished by recovery once nobody reads the tip: what
+ * stood on it then would be lost.  Asked under the pin, which no deletion passes. */
+static int
+check_not_deleted(const struct plan_question *q, const struct cat_backup_disk *tip,
+                  struct err *err)
+{
+    CLEANUP_FREE char *point = NULL;
+    CLEANUP_FREE char *key = NULL;
+    struct cat_backup b = {0};
+    struct cat_resource entry = {0};
+
+    if (cat_backup_get_by_job(q->env->catalog, tip->job_id, &b, err) < 0)
+        return err->class;
+    point = point_files_name(b.vm_id, b.seq);
+    key = xasprintf("%s:%s", b.repository_id, point);
+    if (cat_resource_find(q->env->catalog, RES_DELETE, key, &entry, err) >= 0)
+        err_set(err, ERR_EXISTS, "backup_in_use",
+                "the deletion of backup '%s' is not finished: the hub goes on with it",
+                b.backup_id);
+    else if (err->class == ERR_NOT_FOUND)
+        err_clear(err);
+    cat_resource_done(&entry);
+    cat_backup_done(&b);
+    return err->class;
+}
+
 int
 backup_plan_disk(const struct plan_question *q, const struct cat_vm_disk *d,
                  struct disk_plan *ret, struct err *err)
@@ -199,6 +228,8 @@ backup_plan_disk(const struct plan_question *q, const struct cat_vm_disk *d,
         bool apart = !last.job_id || strcmp(last.job_id, tip.job_id) != 0;
 
         r = plan_on(q, d, &tip, apart, &p, err);
+        if (r >= 0 && p.how.mode != READ_ALL)
+            r = check_not_deleted(q, &tip, err);
     } else if (r == ERR_NOT_FOUND) {
         err_clear(err);
         no_parent(&last, d, &p);

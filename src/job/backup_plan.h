@@ -37,7 +37,8 @@ struct plan_question {
 
 /* @d is one of the VM's disks as the source shows it now.  Damage of the chain is an
  * answer; ERR_IO, ERR_UNAVAILABLE when it could not be read; ERR_EXISTS "backup_in_use"
- * while the tip is being deleted. */
+ * while the tip is being deleted, also by a deletion that recovery has still to finish.
+ */
 int backup_plan_disk(const struct plan_question *q, const struct cat_vm_disk *d,
                      struct disk_plan *ret, struct err *err);
 

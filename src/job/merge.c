@@ -16,8 +16,6 @@
 #include "job/pins.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
-#include "job/stored.h"
-#include "job/verify_run.h"
 #include "store/layer.h"
 
 /* Kept free beside what is written: manifests, tables, the catalog. */
@@ -137,62 +135,6 @@ check_space(const struct merge_job *j, struct err *err)
 
 /* --- the thread: until the point is removed --- */
 
-/* What @b stored on its disks that are merged is read back and compared. */
-static int
-check_child(struct merge_job *j, const struct cat_backup *b, struct err *err)
-{
-    struct stored stored;
-    CLEANUP_FREE struct verify_disk *disks = NULL;
-    struct verify_run v = {.env = j->env,
-                           .job_id = j->row.job_id,
-                           .attempt = 1,
-                           .task = WORKER_VERIFY,
-                           .repo = j->repo,
-                           .live = j->live,
-                           .log = j->log,
-                           .limits = &j->env->limits};
-    int r = stored_open_claimed(j->env, b->backup_id, &stored, err);
-
-    if (r < 0)
-        return r;
-    r = stored_load(&stored, err);
-    disks = xcalloc(stored.point.n_disks + 1, sizeof *disks);
-    for (size_t i = 0; r >= 0 && i < stored.point.n_disks; i++) {
-        bool merged = false;
-
-        for (size_t k = 0; k < j->row.n_disks; k++)
-            merged = merged || strcmp(stored.point.disks[i].parent_layer_id,
-                                      j->row.disks[k].layer_id) == 0;
-        if (merged)
-            r = stored_fill(&stored, i, &disks[v.n++], err);
-    }
-    v.disks = disks;
-    if (r >= 0)
-        r = verify_run(&v, err);
-    stored_close(&stored);
-    return r < 0 ? err_prefix(err, "backup '%s', which stands on it", b->backup_id) : 0;
-}
-
-static int
-check_children(struct merge_job *j, struct err *err)
-{
-    live_set_phase(j->live, "verifying");
-    for (size_t i = 0; i < j->above.n; i++) {
-        bool direct = false;
-
-        for (size_t k = 0; k < j->row.n_disks; k++) {
-            const struct cat_backup *child;
-
-            direct = direct || (merge_child(j, &j->row.disks[k], &child) &&
-                                child == &j->above.v[i]);
-        }
-        if (direct && check_child(j, &j->above.v[i], err) < 0)
-            return err->class;
-    }
-    FAILPOINT(MERGE_CHECKED);
-    return 0;
-}
-
 /* 1 = a merge of it is at work in its folder: @m is filled in. */
 static int
 load_files(struct merge_job *j, const struct cat_backup_disk *d, struct merge_files *m,
@@ -269,7 +211,7 @@ take_back(struct merge_job *j, struct err *err)
 static int
 prepare(struct merge_job *j, struct err *err)
 {
-    if (check_space(j, err) < 0 || check_children(j, err) < 0)
+    if (check_space(j, err) < 0 || merge_check_layers(j, err) < 0)
         return err->class;
     live_set_phase(j->live, "preparing");
     for (size_t i = 0; i < j->row.n_disks; i++) {

@@ -26,6 +26,11 @@ const struct cat_backup_disk *merge_child(const struct merge_job *j,
                                           const struct cat_backup_disk *d,
                                           const struct cat_backup **ret_backup);
 
+/* merge_check.c: reads back what is merged, the backup itself and those directly on it,
+ * and looks at the tables of its images.  Changes nothing.  ERR_CORRUPT "merge_damaged"
+ * (the backup itself), "verification_failed" (one on it); as verify_run() otherwise. */
+int merge_check_layers(struct merge_job *j, struct err *err);
+
 /* merge_told.c: the catalog learns it, all in one transaction; the files are done. */
 int merge_tell_done(void *arg, struct err *err);
 /* An event about a merge that is given up, or that cannot go on now. */

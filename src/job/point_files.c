@@ -112,7 +112,7 @@ point_files_remove(struct repo *repo, const struct cat_backup *row, struct err *
     CLEANUP_FREE char *dir = xasprintf("vms/%s/points", row->vm_id);
     struct err ignored = ERR_INIT;
 
-    if (repo_remove(repo, name, true, err) < 0)
+    if (FAILPOINT_ERR(DELETE_BEGUN, err) < 0 || repo_remove(repo, name, true, err) < 0)
         return err_prefix(err, "remove point '%s'", name);
     FAILPOINT(DELETE_POINT_REMOVED);
     for (size_t i = 0; i < row->n_disks; i++)

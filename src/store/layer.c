@@ -60,6 +60,14 @@ layer_repair(struct repo *r, const char *locator, struct err *err)
 }
 
 int
+layer_check(struct repo *r, const char *locator, int cancel_fd, struct err *err)
+{
+    int rc = check_change(r, locator, err);
+
+    return rc < 0 ? rc : r->ops->check_layer(r, locator, cancel_fd, err);
+}
+
+int
 layer_remove(struct repo *r, const char *locator, struct err *err)
 {
     int rc = check_change(r, locator, err);

@@ -25,6 +25,11 @@ int layer_remove(struct repo *r, const char *locator,
  * looks whether its tables are whole.  ERR_CORRUPT "layer_damaged" (write it anew),
  * "layer_header"; ERR_NOT_FOUND, ERR_UNAVAILABLE, ERR_IO. */
 int layer_repair(struct repo *r, const char *locator, struct err *err);
+/* Looks whether the tables of the layer's own file are whole, and changes nothing; what
+ * leaks is no damage.  ERR_CANCELLED once @cancel_fd (0 = none) is readable; ERR_CORRUPT
+ * "layer_damaged", "layer_header"; ERR_TIMEOUT "merge_hung"; ERR_NOT_FOUND,
+ * ERR_UNAVAILABLE, ERR_IO. */
+int layer_check(struct repo *r, const char *locator, int cancel_fd, struct err *err);
 /* Bytes that the file takes on disk. */
 int layer_stored_bytes(struct repo *r, const char *locator, uint64_t *ret,
                        struct err *err);

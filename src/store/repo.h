@@ -57,6 +57,8 @@ struct repo_ops {
                         struct err *err);
     int (*remove_layer)(struct repo *r, const char *locator, struct err *err);
     int (*repair_layer)(struct repo *r, const char *locator, struct err *err);
+    int (*check_layer)(struct repo *r, const char *locator, int cancel_fd,
+                       struct err *err);
     int (*stored_bytes)(struct repo *r, const char *locator, uint64_t *ret,
                         struct err *err);
     int (*sync_layer)(struct repo *r, const char *locator, struct err *err);

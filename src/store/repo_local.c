@@ -256,6 +256,7 @@ const struct repo_ops repo_local_ops = {
     .create_layer = local_create_layer,
     .remove_layer = local_remove_layer,
     .repair_layer = local_repair_layer,
+    .check_layer = local_check_layer,
     .stored_bytes = local_stored_bytes,
     .sync_layer = local_sync_layer,
     .export_rw = local_export_rw,

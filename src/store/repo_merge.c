@@ -1,5 +1,5 @@
 /* store/repo_merge.c - the local engine: a layer's data is written into its parent by
- * qemu-img, under the repository's lock. */
+ * qemu-img, under the repository's lock; and the look at a layer before. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -21,6 +21,7 @@
 #define STOP_GRACE_MS 2000u
 #define WORDS_SIZE 1024
 #define PERCENT_MAX 100
+#define CHECK_LEAKS_ONLY 3 /* exit status of `qemu-img check` */
 
 struct run {
     struct layer_merge *m;
@@ -140,7 +141,7 @@ check_exit(struct run *run, const char *what, const struct child_exit *e, struct
 
 static int
 run_qemu_img(struct repo *r, struct layer_merge *m, const char *const *argv,
-             struct err *err)
+             struct child_exit *ret, struct err *err)
 {
     const struct child_spec spec = {.argv = argv,
                                     .env = export_env(false),
@@ -151,7 +152,6 @@ run_qemu_img(struct repo *r, struct layer_merge *m, const char *const *argv,
                                     .err = CHILD_PIPE};
     CLEANUP_CHILD struct child *child = NULL;
     struct run run = {.m = m};
-    struct child_exit e = {0};
     struct err stop_err = ERR_INIT;
     int rc = child_spawn(&spec, &child, err);
 
@@ -160,10 +160,10 @@ run_qemu_img(struct repo *r, struct layer_merge *m, const char *const *argv,
         rc = m->started(m->arg, child_identity(child), err);
     if (rc >= 0)
         rc = follow(&run, err);
-    if (child && child_stop(child, STOP_GRACE_MS, &e, &stop_err) < 0)
+    if (child && child_stop(child, STOP_GRACE_MS, ret, &stop_err) < 0)
         return err_set(err, ERR_TIMEOUT, "merge_hung", "qemu-img does not end: %s",
                        stop_err.msg);
-    return rc < 0 ? rc : check_exit(&run, argv[1], &e, err);
+    return rc < 0 ? rc : check_exit(&run, argv[1], ret, err);
 }
 
 int
@@ -177,6 +177,7 @@ local_merge_layer(struct repo *r, struct layer_merge *m, struct err *err)
     const char *check[] = {layer_qemu_img(), "check", "-q",        "-r", "leaks", "-f",
                            "qcow2",          "--",    parent_path, NULL};
     char below[NAMING_LOCATOR_SIZE];
+    struct child_exit e = {0};
 
     if (layer_check_chain(r, m->child, m->size_bytes, err) < 0 ||
         layer_parent(r, m->child, below, err) < 0 ||
@@ -186,11 +187,37 @@ local_merge_layer(struct repo *r, struct layer_merge *m, struct err *err)
     if (strcmp(below, m->parent) != 0)
         return err_set(err, ERR_CORRUPT, "chain_broken", "layer '%s' stands on another",
                        m->child);
-    if (run_qemu_img(r, m, commit, err) < 0 || fs_sync_path(parent_path, err) < 0 ||
-        run_qemu_img(r, m, check, err) < 0)
+    if (run_qemu_img(r, m, commit, &e, err) < 0 || fs_sync_path(parent_path, err) < 0 ||
+        run_qemu_img(r, m, check, &e, err) < 0)
         return err_prefix(err, "merge layer '%s' into '%s'", m->parent, m->child);
     /* The check may have written as well. */
     return r->ops->sync_layer(r, m->parent, err);
+}
+
+/* Clusters that nothing refers to are no damage: a writer that was killed leaves them. */
+int
+local_check_layer(struct repo *r, const char *locator, int cancel_fd, struct err *err)
+{
+    CLEANUP_FREE char *name = xasprintf("%s.qcow2", locator);
+    char path[REPO_PATH_SIZE];
+    const char *argv[] = {layer_qemu_img(), "check", "-q", "-f",
+                          "qcow2",          "--",    path, NULL};
+    struct layer_merge m = {.cancel_fd = cancel_fd};
+    struct child_exit e = {0};
+
+    if (layer_check_chain(r, locator, 0, err) < 0 || repo_path(r, name, path, err) < 0)
+        return err->class;
+    if (run_qemu_img(r, &m, argv, &e, err) >= 0)
+        return 0;
+    if (strcmp(err->code, "program_failed") == 0 && !e.signaled) {
+        if (e.value == CHECK_LEAKS_ONLY) {
+            err_clear(err);
+            return 0;
+        }
+        err->class = ERR_CORRUPT;
+        err_recode(err, "layer_damaged");
+    }
+    return err_prefix(err, "layer '%s'", locator);
 }
 
 int

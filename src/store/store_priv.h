@@ -73,6 +73,8 @@ const char *layer_qemu_img(void); /* the program */
 
 /* --- repo_merge.c: the local engine --- */
 int local_merge_layer(struct repo *r, struct layer_merge *m, struct err *err);
+int local_check_layer(struct repo *r, const char *locator, int cancel_fd,
+                      struct err *err);
 int local_rename(struct repo *r, const char *from, const char *to, struct err *err);
 
 #endif

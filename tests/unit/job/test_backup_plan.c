@@ -23,6 +23,7 @@
 #include "job/bus.h"
 #include "job/condemn.h"
 #include "job/import.h"
+#include "job/journal.h"
 #include "job/pins.h"
 #include "job/point_files.h"
 #include "job/repo_set.h"
@@ -358,6 +359,42 @@ test_deletion(void **state)
     pins_unclaim("backup-2");
 }
 
+/* One that a crash cut off has no claim, but an entry: nothing new stands on the tip, and
+ * a full, which does not, is not held up.  A deletion of what is below does not matter.
+ */
+static void
+test_deletion_left(void **state)
+{
+    struct world *w = *state;
+    CLEANUP_FREE char *tip = point_files_name(VM, 2), *below = point_files_name(VM, 1);
+    CLEANUP_FREE char *tip_key = xasprintf("%s:%s", w->repo_id, tip);
+    CLEANUP_FREE char *below_key = xasprintf("%s:%s", w->repo_id, below);
+    struct err e = ERR_INIT;
+    struct disk_plan p = {.pinned = NULL};
+    struct cat_backup b = {0};
+    int64_t id, other;
+
+    back_up(w, 3);
+    back_up(w, 3);
+    OK(cat_backup_get(w->env.catalog, "backup-2", &b, err));
+    OK(journal_intent(&w->env, b.job_id, RES_DELETE, tip_key, &id, err));
+    for (int i = 0; i < DISKS; i++) {
+        assert_int_equal(plan(w, disk(i), (struct plan_wish){.full = false}, &p, &e),
+                         ERR_EXISTS);
+        assert_string_equal(e.code, "backup_in_use");
+        err_clear(&e);
+    }
+    assert_int_equal(pins_claim("backup-2", &e), 0); /* no pin is left of it */
+    pins_unclaim("backup-2");
+    OK(plan(w, disk(0), (struct plan_wish){.full = true}, &p, err));
+    assert_int_equal(p.how.mode, READ_ALL);
+    disk_plan_done(&p);
+    journal_released(&w->env, b.job_id, &id);
+    OK(journal_intent(&w->env, b.job_id, RES_DELETE, below_key, &other, err));
+    expect(w, disk(0), READ_CHANGED, REASON_NONE, NULL);
+    cat_backup_done(&b);
+}
+
 static void
 check_verdicts(struct world *w, const char *const *want, size_t n)
 {
@@ -420,8 +457,9 @@ int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_parents), T(test_history), T(test_damage),
-                                       T(test_deletion), T(test_condemn)};
+    const struct CMUnitTest tests[] = {T(test_parents),       T(test_history),
+                                       T(test_damage),        T(test_deletion),
+                                       T(test_deletion_left), T(test_condemn)};
 
     return cmocka_run_group_tests_name("backup_plan", tests, NULL, NULL);
 }

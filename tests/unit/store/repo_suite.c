@@ -123,6 +123,7 @@ names_are_checked(struct repo *r)
         assert_fails(layer_stored_bytes(r, bad[i], &n, &err), ERR_INVALID, "repo_name");
         assert_fails(layer_sync(r, bad[i], &err), ERR_INVALID, "repo_name");
         assert_fails(layer_repair(r, bad[i], &err), ERR_INVALID, "repo_name");
+        assert_fails(layer_check(r, bad[i], 0, &err), ERR_INVALID, "repo_name");
         assert_fails(layer_remove(r, bad[i], &err), ERR_INVALID, "repo_name");
         assert_fails(layer_check_chain(r, bad[i], 0, &err), ERR_INVALID, "repo_name");
     }
@@ -196,7 +197,9 @@ layers(struct repo *r)
     bad.size_bytes = 0;
     assert_fails(layer_create(r, &bad, &err), ERR_INVALID, NULL);
     assert_ok(layer_repair(r, over.locator, &err));
+    assert_ok(layer_check(r, over.locator, 0, &err));
     spoil_tables(r, over.locator);
+    assert_fails(layer_check(r, over.locator, 0, &err), ERR_CORRUPT, "layer_damaged");
     assert_fails(layer_repair(r, over.locator, &err), ERR_CORRUPT, "layer_damaged");
     assert_ok(layer_remove(r, over.locator, &err));
     assert_ok(layer_remove(r, over.locator, &err));
