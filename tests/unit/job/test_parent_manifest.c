@@ -1,5 +1,6 @@
 /* tests/unit/job/test_parent_manifest.c - chains of 1 to 30 layers against a naive model:
  * every range, list and sample says what the model says. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "job/parent_manifest.h"
+#include "store/chain_root.h"
 #include "store/manifest_file.h"
 
 #define BLOCKS_MAX 9000u
@@ -108,10 +110,76 @@ world_init(struct world *w)
 static void
 world_done(struct world *w)
 {
-    for (size_t i = 0; i < w->chain.n; i++)
+    for (size_t i = 0; i < w->chain.n; i++) {
+        CLEANUP_FREE char *roots = xasprintf("%s.roots", w->chain.v[i].manifest);
+
         unlink(w->chain.v[i].manifest);
-    rmdir(w->dir);
+        unlink(roots);
+    }
+    assert_int_equal(rmdir(w->dir), 0);
     chain_done(&w->chain);
+}
+
+/* The digests of groups beside the newest layer, as a verification leaves them. */
+struct roots {
+    char *path;
+    struct content_root *root;
+    struct chain_root_keep *keep;
+};
+
+static void
+roots_begin(struct world *w, struct roots *r)
+{
+    struct chain_layer *tip = &w->chain.v[w->chain.n - 1];
+    struct manifest_header h = {.disk_size = tip->size_bytes};
+    struct err err = ERR_INIT;
+
+    r->path = xasprintf("%s.roots", tip->manifest);
+    manifest_id_from_str(tip->layer_id, h.layer_id);
+    manifest_id_from_str(DISK, h.disk_uuid);
+    assert_int_equal(content_root_new(h.disk_size, &r->root, &err), 0);
+    assert_int_equal(chain_root_keep(r->path, &h, r->root, &r->keep, &err), 0);
+}
+
+static void
+roots_end(struct world *w, struct roots *r)
+{
+    struct chain_layer *tip = &w->chain.v[w->chain.n - 1];
+    struct err err = ERR_INIT;
+
+    assert_int_equal(content_root_finish(r->root, tip->content_root, &err), 0);
+    assert_int_equal(chain_root_keep_end(r->keep, tip->content_root, &err), 0);
+    content_root_free(r->root);
+    free(r->path);
+}
+
+static void
+leave_roots(struct world *w)
+{
+    struct roots r;
+    struct err err = ERR_INIT;
+    uint8_t hash[MANIFEST_HASH_SIZE];
+
+    roots_begin(w, &r);
+    for (uint64_t b = 0; b < w->blocks; b++) {
+        hash_of(model[b].tag, hash);
+        if (model[b].data)
+            assert_int_equal(content_root_add(r.root, b, hash, &err), 0);
+    }
+    roots_end(w, &r);
+}
+
+/* Record @i of the manifest calls itself one of block @block: what a flipped bit does. */
+static void
+rot(const char *manifest, uint64_t i, uint64_t block)
+{
+    int fd = open(manifest, O_WRONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0 && block < 256);
+    assert_int_equal(pwrite(fd, &(uint8_t){(uint8_t)block}, 1,
+                            (off_t)(MANIFEST_HEADER_SIZE + i * MANIFEST_RECORD_SIZE)),
+                     1);
+    close(fd);
 }
 
 static void
@@ -223,7 +291,9 @@ chains(void **state)
             if (rnd(&s) % 4 == 0) /* grown */
                 blocks += rnd(&s) % (BLOCKS_MAX - blocks);
         }
-        if (parent_manifest_open(&w.chain, &p, &err) < 0)
+        if (n % 3) /* else what it says is read whole first */
+            leave_roots(&w);
+        if (parent_manifest_open(&w.chain, NULL, &p, &err) < 0)
             fail_msg("%s", err.msg);
         check_range(p, 0, w.blocks);
         check_range(p, 0, BLOCKS_MAX + 7); /* of a disk that grew since */
@@ -255,7 +325,7 @@ samples_are_uniform(void **state)
     world_init(&w);
     for (unsigned i = 0; i < 4; i++)
         add_layer(&w, 8000, 3, &s);
-    assert_int_equal(parent_manifest_open(&w.chain, &p, &err), 0);
+    assert_int_equal(parent_manifest_open(&w.chain, NULL, &p, &err), 0);
     for (unsigned round = 0; round < 2000; round++) {
         assert_int_equal(parent_manifest_sample(p, 10, round * 7919, &err), 0);
         for (; parent_manifest_next(p, &r, &err) > 0; total++)
@@ -287,11 +357,11 @@ refuses(void **state)
     uint64_t s = 5;
 
     world_init(&w);
-    assert_int_equal(parent_manifest_open(&w.chain, &p, &err), ERR_INVALID);
+    assert_int_equal(parent_manifest_open(&w.chain, NULL, &p, &err), ERR_INVALID);
     err_clear(&err);
     add_layer(&w, 100, 9, &s);
     add_layer(&w, 100, 9, &s);
-    assert_int_equal(parent_manifest_open(&w.chain, &p, &err), 0);
+    assert_int_equal(parent_manifest_open(&w.chain, NULL, &p, &err), 0);
     assert_int_equal(parent_manifest_range(p, 0, 0, &err), ERR_INVALID);
     err_clear(&err);
     assert_int_equal(parent_manifest_range(p, 1, UINT64_MAX, &err), ERR_INVALID);
@@ -304,15 +374,132 @@ refuses(void **state)
     parent_manifest_free(take_ptr(&p));
     /* Another root than the point's, another order of layers. */
     w.chain.v[1].layer_root[0] ^= 1;
-    assert_int_equal(parent_manifest_open(&w.chain, &p, &err), ERR_CORRUPT);
+    assert_int_equal(parent_manifest_open(&w.chain, NULL, &p, &err), ERR_CORRUPT);
     err_clear(&err);
     w.chain.v[1].layer_root[0] ^= 1;
     w.chain.n = 1;
-    assert_int_equal(parent_manifest_open(&w.chain, &p, &err), 0);
+    assert_int_equal(parent_manifest_open(&w.chain, NULL, &p, &err), 0);
     parent_manifest_free(take_ptr(&p));
     w.chain.v[0].size_bytes++;
-    assert_int_equal(parent_manifest_open(&w.chain, &p, &err), ERR_CORRUPT);
+    assert_int_equal(parent_manifest_open(&w.chain, NULL, &p, &err), ERR_CORRUPT);
     w.chain.n = 2;
+    world_done(&w);
+}
+
+/* A full of 5000 blocks: 10, 20, 30, …; the model follows. */
+static void
+add_tens(struct world *w)
+{
+    enum { N = 499 };
+    CLEANUP_MANIFEST_WRITER struct manifest_writer *m = NULL;
+    struct manifest_header h = {.disk_size = 5000ull * MANIFEST_BLOCK_SIZE};
+    uint8_t raw[N * MANIFEST_RECORD_SIZE];
+    struct err err = ERR_INIT;
+    struct chain_layer *l;
+    uint64_t total;
+
+    l = w->chain.v = xcalloc(1, sizeof(*l));
+    w->chain.n = 1;
+    *l = (struct chain_layer){.manifest = xasprintf("%s/0", w->dir),
+                              .size_bytes = h.disk_size};
+    uuid_make(l->layer_id);
+    manifest_id_from_str(l->layer_id, h.layer_id);
+    manifest_id_from_str(DISK, h.disk_uuid);
+    assert_int_equal(manifest_writer_create(l->manifest, &h, &m, &err), 0);
+    for (uint32_t i = 0; i < N; i++) {
+        struct manifest_record r = {
+            .block = 10 * (i + 1), .state = MANIFEST_DATA, .count = 1};
+
+        model[r.block].data = true;
+        model[r.block].tag = i + 1;
+        hash_of(i + 1, r.hash);
+        manifest_record_encode(&r, raw + i * MANIFEST_RECORD_SIZE);
+    }
+    assert_int_equal(manifest_writer_append(m, 0, raw, sizeof(raw), &total, &err), 0);
+    assert_int_equal(manifest_writer_seal(m, l->layer_root, &err), 0);
+    w->blocks = 5000;
+}
+
+static void
+is_damaged(const struct chain *chain, struct parent_check *check, uint64_t block,
+           uint64_t count)
+{
+    CLEANUP_PARENT_MANIFEST struct parent_manifest *p = NULL;
+    struct manifest_record r;
+    struct err err = ERR_INIT;
+    int got;
+
+    assert_int_equal(parent_manifest_open(chain, check, &p, &err), 0);
+    got = parent_manifest_range(p, block, count, &err);
+    while (got >= 0 && (got = parent_manifest_next(p, &r, &err)) > 0)
+        if (r.state == MANIFEST_ZERO)
+            assert_true(r.block > 100 || r.block + r.count <= 100);
+    assert_int_equal(got, ERR_CORRUPT);
+    assert_string_equal(err.code, "manifest_corrupt");
+}
+
+/* The number of the record of block 100 rots to 102, where none is: order and range are
+ * right, and block 100 resolves as zero.  The guest wrote zeroes there, so "the parent
+ * holds that already" would leave the parent's data in the backup. */
+static void
+rotten_number(void **state)
+{
+    static const uint64_t list[] = {100};
+
+    for (unsigned with_roots = 0; with_roots < 3; with_roots++) {
+        CLEANUP_PARENT_MANIFEST struct parent_manifest *p = NULL;
+        struct parent_check *check;
+        struct manifest_record r;
+        struct err err = ERR_INIT;
+        struct world w;
+
+        world_init(&w);
+        add_tens(&w);
+        if (with_roots > 0)
+            leave_roots(&w);
+        if (with_roots == 2) /* they are of another content: not usable */
+            w.chain.v[0].content_root[5] ^= 1;
+        rot(w.chain.v[0].manifest, 9, 102);
+        is_damaged(&w.chain, NULL, 100, 1);
+        is_damaged(&w.chain, NULL, 102, 1);
+        is_damaged(&w.chain, NULL, 0, 5000);
+        /* From a group that is whole into the one that is not. */
+        check = parent_check_new(&w.chain);
+        is_damaged(&w.chain, check, 100, 1);
+        is_damaged(&w.chain, check, 4000, 1); /* once found, all are told */
+        parent_check_unref(check);
+        /* What was not asked about is not met; it is in another group. */
+        assert_int_equal(parent_manifest_open(&w.chain, NULL, &p, &err), 0);
+        if (with_roots == 1)
+            check_range(p, 1024, 3000);
+        /* An audit looks at what the disk has, and takes no answer for granted. */
+        assert_int_equal(parent_manifest_list(p, list, 1, &err), 0);
+        assert_int_equal(parent_manifest_next(p, &r, &err), 1);
+        assert_int_equal(parent_manifest_sample(p, 5, 1, &err), 0);
+        world_done(&w);
+    }
+}
+
+/* Rot that comes while the job asks: what was checked before is no excuse. */
+static void
+rots_later(void **state)
+{
+    struct parent_check *check;
+    CLEANUP_PARENT_MANIFEST struct parent_manifest *p = NULL;
+    struct err err = ERR_INIT;
+    struct world w;
+
+    world_init(&w);
+    add_tens(&w);
+    leave_roots(&w);
+    check = parent_check_new(&w.chain);
+    assert_int_equal(parent_manifest_open(&w.chain, check, &p, &err), 0);
+    check_range(p, 100, 1);
+    rot(w.chain.v[0].manifest, 9, 102);
+    check_range(p, 90, 30); /* as it was when it was checked */
+    check_range(p, 2000, 1);
+    is_damaged(&w.chain, check, 100, 1);
+    parent_check_unref(check);
     world_done(&w);
 }
 
@@ -326,9 +513,11 @@ costs_what_is_asked(void **state)
     CLEANUP_FREE uint8_t *raw = xcalloc(RECORDS, MANIFEST_RECORD_SIZE);
     struct manifest_header h = {.disk_size = 1ull << 40};
     static const uint64_t one[] = {80 * 77777};
+    struct parent_check *check;
     struct manifest_record r;
     struct err err = ERR_INIT;
     uint64_t before, total;
+    struct roots roots;
     struct world w;
 
     world_init(&w);
@@ -340,29 +529,79 @@ costs_what_is_asked(void **state)
     manifest_id_from_str(w.chain.v[0].layer_id, h.layer_id);
     manifest_id_from_str(DISK, h.disk_uuid);
     assert_int_equal(manifest_writer_create(w.chain.v[0].manifest, &h, &m, &err), 0);
+    roots_begin(&w, &roots);
     for (uint64_t i = 0; i < RECORDS; i++) {
         r = (struct manifest_record){
             .block = i * STRIDE, .state = MANIFEST_DATA, .count = 1};
         hash_of((uint32_t)i, r.hash);
         manifest_record_encode(&r, raw + i * MANIFEST_RECORD_SIZE);
+        assert_int_equal(content_root_add(roots.root, r.block, r.hash, &err), 0);
     }
+    roots_end(&w, &roots);
     assert_int_equal(manifest_writer_append(
                          m, 0, raw, (size_t)RECORDS * MANIFEST_RECORD_SIZE, &total, &err),
                      0);
     assert_int_equal(manifest_writer_seal(m, w.chain.v[0].layer_root, &err), 0);
 
+    check = parent_check_new(&w.chain);
     before = manifest_file_bytes_read();
-    assert_int_equal(parent_manifest_open(&w.chain, &p, &err), 0);
+    assert_int_equal(parent_manifest_open(&w.chain, check, &p, &err), 0);
     assert_int_equal(parent_manifest_list(p, one, 1, &err), 0);
     assert_int_equal(parent_manifest_next(p, &r, &err), 1);
     assert_true(r.state == MANIFEST_DATA && r.block == one[0]);
     assert_int_equal(parent_manifest_range(p, one[0], 1, &err), 0);
     assert_int_equal(parent_manifest_next(p, &r, &err), 1);
     assert_true(r.state == MANIFEST_DATA && r.block == one[0]);
+    /* The group of 1,024 blocks has 12 or 13 records. */
     assert_true(manifest_file_bytes_read() - before < 16384);
+    /* Its neighbours are known, to whoever asks on. */
+    parent_manifest_free(take_ptr(&p));
+    assert_int_equal(parent_manifest_open(&w.chain, check, &p, &err), 0);
+    before = manifest_file_bytes_read();
+    assert_int_equal(parent_manifest_range(p, one[0] / 1024 * 1024, 1024, &err), 0);
+    while (parent_manifest_next(p, &r, &err) > 0)
+        ;
+    assert_int_equal(err.class, 0);
+    assert_int_equal(manifest_file_bytes_read(), before);
+    /* Ten groups: their records, and a search. */
+    assert_int_equal(parent_manifest_range(p, 1024 * 1000, 1024 * 10, &err), 0);
+    while (parent_manifest_next(p, &r, &err) > 0)
+        ;
+    assert_int_equal(err.class, 0);
+    assert_true(manifest_file_bytes_read() - before < 32768);
     before = manifest_file_bytes_read();
     assert_int_equal(parent_manifest_sample(p, 512, 9, &err), 0);
     assert_true(manifest_file_bytes_read() - before < 2048 * MANIFEST_RECORD_SIZE);
+    parent_check_unref(check);
+    world_done(&w);
+}
+
+/* Without usable digests all is read, by the first question about a range and no other.
+ */
+static void
+reads_whole_once(void **state)
+{
+    CLEANUP_PARENT_MANIFEST struct parent_manifest *p = NULL, *q = NULL;
+    struct parent_check *check;
+    struct err err = ERR_INIT;
+    uint64_t before, first;
+    struct world w;
+
+    world_init(&w);
+    add_tens(&w);
+    check = parent_check_new(&w.chain);
+    assert_int_equal(parent_manifest_open(&w.chain, check, &p, &err), 0);
+    before = manifest_file_bytes_read();
+    check_range(p, 100, 1);
+    first = manifest_file_bytes_read() - before;
+    assert_true(first >= 499 * MANIFEST_RECORD_SIZE);
+    assert_int_equal(parent_manifest_open(&w.chain, check, &q, &err), 0);
+    before = manifest_file_bytes_read();
+    check_range(q, 101, 5);
+    assert_int_equal(manifest_file_bytes_read(), before);
+    check_range(q, 4990, 1);
+    assert_true(manifest_file_bytes_read() - before < first);
+    parent_check_unref(check);
     world_done(&w);
 }
 
@@ -370,10 +609,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(chains),
-        cmocka_unit_test(samples_are_uniform),
-        cmocka_unit_test(refuses),
-        cmocka_unit_test(costs_what_is_asked),
+        cmocka_unit_test(chains),           cmocka_unit_test(samples_are_uniform),
+        cmocka_unit_test(refuses),          cmocka_unit_test(rotten_number),
+        cmocka_unit_test(rots_later),       cmocka_unit_test(costs_what_is_asked),
+        cmocka_unit_test(reads_whole_once),
     };
 
     return cmocka_run_group_tests_name("parent_manifest", tests, NULL, NULL);
