@@ -85,8 +85,8 @@ static uint64_t
 unread_blocks(const struct cat_backup_disk *d, const struct totals *t)
 {
     uint64_t n = (t->bytes.skipped + MANIFEST_BLOCK_SIZE - 1) / MANIFEST_BLOCK_SIZE;
-    uint64_t all = d->size_bytes / MANIFEST_BLOCK_SIZE +
-                   (d->size_bytes % MANIFEST_BLOCK_SIZE != 0);
+    uint64_t all =
+        d->size_bytes / MANIFEST_BLOCK_SIZE + (d->size_bytes % MANIFEST_BLOCK_SIZE != 0);
 
     return n < all ? n : all;
 }
