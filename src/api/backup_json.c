@@ -80,29 +80,37 @@ disk_totals(const struct cat_backup *b, const struct cat_backup_disk *d,
     }
 }
 
-/* Of the samples of changed areas a quarter is drawn from all that was not read, each
- * block as likely as the other; the rest looks where a fault is likelier, and may look
- * nowhere near a bad block.  Only what is certain counts. */
+/* Blocks that were not read: never more than the disk has. */
 static uint64_t
-uniform_samples(const struct cat_backup_disk *d)
+unread_blocks(const struct cat_backup_disk *d, const struct totals *t)
 {
-    bool changed = strcmp(d->read_mode, read_mode_to_str(READ_CHANGED)) == 0;
+    uint64_t n = (t->bytes.skipped + MANIFEST_BLOCK_SIZE - 1) / MANIFEST_BLOCK_SIZE;
+    uint64_t all =
+        d->size_bytes / MANIFEST_BLOCK_SIZE + (d->size_bytes % MANIFEST_BLOCK_SIZE != 0);
 
-    return (uint64_t)d->audit_sampled / (changed ? 4 : 1);
+    return n < all ? n : all;
 }
 
 /* How sure is it that nothing was missed?  At least so sure.  Once a bad block was found
  * what the source had said was not used, and how many of the samples are of what was used
  * instead is not known. */
 static json_t *
-audit_to_json(const struct cat_backup_disk *d, const struct totals *t)
+audit_to_json(const struct cat_backup *b, const struct cat_backup_disk *d,
+              const struct totals *t)
 {
     static const uint64_t bad[] = {1, 10, 100, 1000};
-    uint64_t blocks = (t->bytes.skipped + MANIFEST_BLOCK_SIZE - 1) / MANIFEST_BLOCK_SIZE;
+    uint64_t blocks = unread_blocks(d, t), from = blocks, uniform;
+    enum read_mode mode = READ_CHANGED; /* the one of which the least is certain */
     json_t *o, *miss;
 
     if (d->audit_sampled < 0)
         return json_null();
+    (void)read_mode_from_str(d->read_mode, &mode);
+    uniform = sampling_uniform(mode, (uint64_t)d->audit_sampled);
+    /* What an attempt skipped last before it was cut off may not have been told.  More to
+     * draw from is more to miss, so the whole disk is safe. */
+    if (b->attempt > 1)
+        from = d->size_bytes / MANIFEST_BLOCK_SIZE + 1;
     o = json_object();
     miss = json_object();
     json_object_set_new(o, "sampled", json_integer(d->audit_sampled));
@@ -112,9 +120,9 @@ audit_to_json(const struct cat_backup_disk *d, const struct totals *t)
         char key[24];
 
         snprintf(key, sizeof key, "%" PRIu64, bad[i]);
-        json_object_set_new(miss, key,
-                            json_real(100.0 * sampling_miss_probability(
-                                                  blocks, uniform_samples(d), bad[i])));
+        json_object_set_new(
+            miss, key,
+            json_real(100.0 * sampling_miss_probability(from, uniform, bad[i])));
     }
     json_object_set_new(o, "miss_percent", miss);
     return o;
@@ -170,7 +178,7 @@ disk_to_json(const struct cat_backup *b, const struct cat_backup_disk *d,
     json_object_set_new(o, "records", json_integer(d->records));
     json_object_set_new(o, "percent", json_real(done));
     json_object_set_new(o, "bytes", bytes_to_json(t));
-    json_object_set_new(o, "audit", audit_to_json(d, t));
+    json_object_set_new(o, "audit", audit_to_json(b, d, t));
     return o;
 }
 

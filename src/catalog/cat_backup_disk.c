@@ -270,7 +270,8 @@ cat_backup_disk_set_audit(struct catalog *c, struct cat_disk_ref d, int64_t samp
 
     if (stmt_open(&s, c,
                   "UPDATE backup_disks SET "
-                  "audit_sampled = COALESCE(audit_sampled, 0) + ?, "
+                  "audit_sampled = CASE WHEN audit_bad > 0 THEN audit_sampled ELSE 0 END "
+                  "+ ?, "
                   "audit_bad = COALESCE(audit_bad, 0) + ? "
                   "WHERE job_id = ? AND disk_index = ?",
                   err) < 0)

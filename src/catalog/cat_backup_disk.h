@@ -36,7 +36,7 @@ struct cat_backup_disk {
     int64_t checkpoint;
     const char *source_uuid; /* of the platform; NULL = none */
     const char *datastore;   /* where the disk was then; NULL = unknown */
-    int64_t audit_sampled;   /* by all audits; -1 = none was made, or unknown */
+    int64_t audit_sampled;   /* by the last audits; -1 = none was made, or unknown */
     int64_t audit_bad;       /* found by them; -1 the same */
     const char *frozen_file; /* the file of the disk that was read; NULL = unknown */
     const char *frozen_on;   /* the snapshot that it was made on; NULL = none */
@@ -104,7 +104,8 @@ struct cat_disk_merge {
 int cat_backup_disk_set_merged(struct catalog *c, struct cat_disk_ref d,
                                const struct cat_disk_merge *m, struct err *err);
 
-/* One more audit: both are added up. */
+/* One more audit.  After one that found something both are added up; after one that did
+ * not (of an attempt that was begun anew) the new one counts alone. */
 int cat_backup_disk_set_audit(struct catalog *c, struct cat_disk_ref d, int64_t sampled,
                               int64_t bad, struct err *err);
 

@@ -16,6 +16,7 @@
 
 struct sample {
     uint64_t block;
+    bool edge;               /* drawn beside something only, not from everywhere */
     struct delta_block want; /* what it must hold */
 };
 
@@ -29,8 +30,9 @@ void samples_done(struct samples *s);
  * @max_blocks. */
 size_t audit_span(const struct samples *s, size_t first, uint64_t max_blocks);
 
-/* Of what the map calls zero (and the parent, if there is one, holds as zero): a quarter
- * beside the edges of extents, where off-by-one maps are wrong, the rest anywhere. */
+/* Of what the map calls zero (and the parent, if there is one, holds as zero): at most a
+ * quarter beside the edges of extents, where off-by-one maps are wrong, the rest
+ * anywhere, so that sampling_uniform() holds. */
 int audit_pick_map(struct copy_disk *d, struct samples *ret, struct err *err);
 
 /* The part of the next one's @n that is beside page ends and changed areas, drawn from

@@ -22,7 +22,9 @@ by_block(const void *a, const void *b)
     uint64_t x = ((const struct sample *)a)->block;
     uint64_t y = ((const struct sample *)b)->block;
 
-    return x < y ? -1 : x > y;
+    if (x != y)
+        return x < y ? -1 : 1;
+    return ((const struct sample *)a)->edge - ((const struct sample *)b)->edge;
 }
 
 static int
@@ -35,12 +37,13 @@ room(struct samples *s, size_t n, struct err *err)
 }
 
 static void
-take(struct samples *s, const struct reservoir *r)
+take(struct samples *s, const struct reservoir *r, bool edge)
 {
     for (uint32_t i = 0; i < r->n; i++)
-        s->v[s->n++] = (struct sample){.block = r->blocks[i]};
+        s->v[s->n++] = (struct sample){.block = r->blocks[i], .edge = edge};
 }
 
+/* What was drawn both ways counts as drawn from everywhere. */
 static void
 sort(struct samples *s)
 {
@@ -109,6 +112,30 @@ keep_zero(struct samples *s)
     s->n = kept;
 }
 
+/* The parent may hold data in most of the holes and not beside their edges: then few
+ * remain of those that were drawn from everywhere, and no more than their third of the
+ * others is kept, or what the audit says of itself would not be true. */
+static void
+keep_share(struct samples *s)
+{
+    size_t edges = 0, max, kept = 0, seen = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        edges += s->v[i].edge;
+    max = (s->n - edges) / 3;
+    for (size_t i = 0; i < s->n; i++) {
+        /* Spread over the disk: number n of the edges stays where n * max passes a
+         * multiple of edges. */
+        if (s->v[i].edge && edges > max) {
+            seen++;
+            if (seen * max / edges == (seen - 1) * max / edges)
+                continue;
+        }
+        s->v[kept++] = s->v[i];
+    }
+    s->n = kept;
+}
+
 int
 audit_pick_map(struct copy_disk *d, struct samples *ret, struct err *err)
 {
@@ -123,16 +150,18 @@ audit_pick_map(struct copy_disk *d, struct samples *ret, struct err *err)
     if (r == 0)
         r = room(ret, (size_t)p.edges.n + p.all.n, err);
     if (r == 0) {
-        take(ret, &p.edges);
-        take(ret, &p.all);
+        take(ret, &p.edges, true);
+        take(ret, &p.all, false);
         sort(ret);
     }
     reservoir_done(&p.edges);
     reservoir_done(&p.all);
     if (r == 0 && d->parent)
         r = look_up(d, ret, err);
-    if (r == 0)
+    if (r == 0) {
         keep_zero(ret);
+        keep_share(ret);
+    }
     return r;
 }
 
@@ -238,9 +267,9 @@ audit_pick_changes(struct copy_disk *d, struct samples *ret, struct err *err)
     if (r == 0)
         r = room(ret, samples, err);
     if (r == 0) {
-        take(&rest, &ends);
-        take(&rest, &edges);
-        take(&rest, &all);
+        take(&rest, &ends, true);
+        take(&rest, &edges, true);
+        take(&rest, &all, false);
         sort(&rest);
         r = look_up(d, &rest, err);
     }

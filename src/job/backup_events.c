@@ -113,7 +113,10 @@ on_audit(struct backup_job *b, struct bdisk *d, const struct job_event *e,
                 "disk device_key=%u audit sampled=%llu bad=%llu", e->disk,
                 (unsigned long long)e->sampled, (unsigned long long)e->bad);
     d->has_audit = true;
-    d->audit_sampled += e->sampled;
+    /* An audit after one that found nothing is another attempt's, of a copy that begins
+     * anew: what the one before drew says nothing more, and is not as good as more
+     * samples of one draw.  After a finding it is the second of the same attempt. */
+    d->audit_sampled = e->sampled + (d->audit_bad > 0 ? d->audit_sampled : 0);
     d->audit_bad += e->bad;
     return cat_backup_disk_set_audit(b->env->catalog, ref(b, d), (int64_t)e->sampled,
                                      (int64_t)e->bad, err);

@@ -70,7 +70,7 @@ check_chain(const struct plan_question *q, const struct cat_backup_disk *tip,
     for (size_t i = 0; i < c.n; i++)
         if (check_verdict(q, c.v[i].layer_id, c.v[i].locator, err) < 0)
             return err->class;
-    return parent_manifest_open(&c, &manifests, err);
+    return parent_manifest_open(&c, NULL, &manifests, err);
 }
 
 static bool

@@ -210,6 +210,15 @@ blame_dead_export(struct backup_job *b, struct err *err)
     }
 }
 
+/* What was passed behind the checkpoint is passed again. */
+static uint64_t
+skipped_before(const struct bdisk *d)
+{
+    uint64_t max = d->at.block * MANIFEST_BLOCK_SIZE;
+
+    return d->bytes.skipped < max ? d->bytes.skipped : max;
+}
+
 static void
 begin_attempt(struct backup_job *b)
 {
@@ -222,6 +231,7 @@ begin_attempt(struct backup_job *b)
 
         d->done = d->in_snapshot = false;
         d->base = d->bytes;
+        d->base.skipped = skipped_before(d);
         if (b->row.attempt > 1)
             joblog_line(b->log, LOG_LEVEL_INFO,
                         "disk device_key=%lld attempt=%lld from block=%llu records=%llu "

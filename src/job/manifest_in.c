@@ -16,6 +16,7 @@ struct disk_in {
     uint64_t blocks;     /* of the disk */
     uint64_t block;      /* all below were dealt with, as the client said last */
     struct chain parent; /* no layer = a full */
+    struct parent_check *check;
 };
 
 struct manifest_in {
@@ -46,6 +47,7 @@ manifest_in_free(struct manifest_in *m)
     for (size_t i = 0; i < m->n; i++) {
         manifest_writer_free(m->disks[i].writer);
         chain_done(&m->disks[i].parent);
+        parent_check_unref(m->disks[i].check);
     }
     free(m->disks);
     free(m);
@@ -107,7 +109,9 @@ manifest_in_set_parent(struct manifest_in *m, uint32_t key, struct chain *chain,
     if (!d)
         return err->class;
     chain_done(&d->parent);
+    parent_check_unref(d->check);
     d->parent = *chain;
+    d->check = d->parent.n > 0 ? parent_check_new(&d->parent) : NULL;
     *chain = (struct chain){.n = 0};
     return 0;
 }
@@ -123,7 +127,7 @@ manifest_in_open_parent(struct manifest_in *m, uint32_t key, struct parent_manif
     if (d->parent.n == 0)
         return err_set(err, ERR_NOT_FOUND, "no_parent",
                        "disk %u is backed up in full: it has no parent", key);
-    return parent_manifest_open(&d->parent, ret, err);
+    return parent_manifest_open(&d->parent, d->check, ret, err);
 }
 
 int

@@ -9,6 +9,8 @@
 #include "model/resolve.h"
 #include "store/manifest_file.h"
 
+#define GROUP ((uint64_t)CONTENT_ROOT_GROUP)
+#define NO_GROUP UINT64_MAX
 #define BLOCKS_MAX (MANIFEST_DISK_SIZE_MAX / MANIFEST_BLOCK_SIZE)
 /* A sample of few records is drawn from all of them; else tries may hit records that a
  * newer layer hides, and are made again. */
@@ -18,9 +20,14 @@
 struct parent_manifest {
     struct manifest_file **files; /* base first */
     size_t n;
+    struct parent_check *check;
     /* range */
-    struct resolve *resolve; /* NULL = the answer is the list */
-    uint64_t at, end;        /* blocks still to be told */
+    bool of_range;    /* else the answer is the list */
+    uint64_t at, end; /* blocks still to be told */
+    uint64_t group;   /* whose hashes are loaded, and checked */
+    struct parent_hashes hashes;
+    struct resolve *resolve; /* stands at the start of group `next`; NULL = nowhere */
+    uint64_t next;
     bool has_item, ended;
     struct resolve_item item;
     /* list, sample */
@@ -34,6 +41,7 @@ parent_manifest_free(struct parent_manifest *p)
     if (!p)
         return;
     resolve_free(p->resolve);
+    parent_check_unref(p->check);
     for (size_t i = 0; i < p->n; i++)
         manifest_file_free(p->files[i]);
     free(p->files);
@@ -78,8 +86,8 @@ missing_is_damage(struct err *err)
 }
 
 int
-parent_manifest_open(const struct chain *chain, struct parent_manifest **ret,
-                     struct err *err)
+parent_manifest_open(const struct chain *chain, struct parent_check *check,
+                     struct parent_manifest **ret, struct err *err)
 {
     CLEANUP_PARENT_MANIFEST struct parent_manifest *p = NULL;
 
@@ -88,6 +96,8 @@ parent_manifest_open(const struct chain *chain, struct parent_manifest **ret,
                        "a chain of %zu layers, 1 to %u", chain->n, RESOLVE_LAYERS_MAX);
     p = xcalloc(1, sizeof *p);
     p->files = xcalloc(chain->n, sizeof *p->files);
+    p->check = check ? parent_check_ref(check) : parent_check_new(chain);
+    p->group = NO_GROUP;
     for (size_t i = 0; i < chain->n; i++) {
         if (manifest_file_open(chain->v[i].manifest, &p->files[i], err) < 0)
             return missing_is_damage(err);
@@ -111,7 +121,8 @@ forget(struct parent_manifest *p)
     resolve_free(p->resolve);
     p->resolve = NULL;
     p->list_n = p->list_at = 0;
-    p->has_item = p->ended = false;
+    p->of_range = p->has_item = p->ended = false;
+    p->group = NO_GROUP;
 }
 
 static int
@@ -133,6 +144,68 @@ open_resolve(struct parent_manifest *p, uint64_t block, struct err *err)
     return resolve_new(layers, p->n, &p->resolve, err);
 }
 
+/* --- ranges: a group at a time --- */
+
+/* The walk goes on where it stands at the group, else it begins there. */
+static int
+walk_to(struct parent_manifest *p, uint64_t group, struct err *err)
+{
+    if (p->resolve && p->next == group)
+        return 0;
+    resolve_free(p->resolve);
+    p->resolve = NULL;
+    p->has_item = p->ended = false;
+    return open_resolve(p, group * GROUP, err);
+}
+
+static int
+resolve_group(struct parent_manifest *p, uint64_t group, struct err *err)
+{
+    uint64_t start = group * GROUP, end = start + GROUP;
+
+    for (size_t i = 0; i < CONTENT_ROOT_GROUP; i++)
+        memcpy(p->hashes.v[i], manifest_zero_hash, MANIFEST_HASH_SIZE);
+    if (walk_to(p, group, err) < 0)
+        return err->class;
+    while (!p->ended) {
+        if (!p->has_item) {
+            int r = resolve_next(p->resolve, &p->item, err);
+
+            if (r < 0)
+                return r;
+            p->has_item = r > 0;
+            p->ended = r == 0;
+            continue;
+        }
+        if (p->item.block >= end)
+            break;
+        if (p->item.state == MANIFEST_DATA && p->item.block >= start)
+            memcpy(p->hashes.v[p->item.block - start], p->item.hash, MANIFEST_HASH_SIZE);
+        if (p->item.block + p->item.count > end) /* a run of zeroes */
+            break;
+        p->has_item = false;
+    }
+    p->next = group + 1;
+    return 0;
+}
+
+/* What is told of a block is what was checked, not what another reading says. */
+static int
+load_group(struct parent_manifest *p, uint64_t group, struct err *err)
+{
+    if (p->group == group)
+        return 0;
+    p->group = NO_GROUP;
+    if (!parent_check_recall(p->check, group, &p->hashes) &&
+        (resolve_group(p, group, err) < 0 ||
+         parent_check_group(p->check, group, &p->hashes, err) < 0)) {
+        parent_check_note(p->check, err);
+        return err->class;
+    }
+    p->group = group;
+    return 0;
+}
+
 int
 parent_manifest_range(struct parent_manifest *p, uint64_t block, uint64_t count,
                       struct err *err)
@@ -140,9 +213,13 @@ parent_manifest_range(struct parent_manifest *p, uint64_t block, uint64_t count,
     forget(p);
     if (block >= BLOCKS_MAX || count == 0 || count > BLOCKS_MAX - block)
         return refuse("the range is empty or beyond any disk", err);
+    if (parent_check_begin(p->check, p->files, p->n, err) < 0 ||
+        load_group(p, block / GROUP, err) < 0)
+        return err->class;
+    p->of_range = true;
     p->at = block;
     p->end = block + count;
-    return open_resolve(p, block, err);
+    return 0;
 }
 
 /* What the chain holds at @block, as a record of one block. */
@@ -287,42 +364,19 @@ parent_manifest_sample(struct parent_manifest *p, size_t n, uint64_t seed,
 /* --- telling --- */
 
 static int
-load_item(struct parent_manifest *p, struct err *err)
-{
-    int r = 0;
-
-    /* A run may begin before the range. */
-    while (!p->ended && (!p->has_item || p->item.block + p->item.count <= p->at)) {
-        r = resolve_next(p->resolve, &p->item, err);
-        if (r < 0)
-            return r;
-        p->has_item = r > 0;
-        p->ended = r == 0;
-    }
-    return 0;
-}
-
-static int
 next_of_range(struct parent_manifest *p, struct manifest_record *ret, struct err *err)
 {
     uint64_t start = p->at;
+    const uint8_t *hash = NULL;
 
     /* Zero blocks, recorded or not, until the next data. */
-    for (;;) {
-        if (p->at == p->end || load_item(p, err) < 0)
+    for (; p->at < p->end; p->at++) {
+        if (load_group(p, p->at / GROUP, err) < 0)
+            return err->class;
+        hash = p->hashes.v[p->at % GROUP];
+        if (memcmp(hash, manifest_zero_hash, MANIFEST_HASH_SIZE) != 0)
             break;
-        if (p->ended || p->item.block >= p->end)
-            p->at = p->end;
-        else if (p->item.state == MANIFEST_ZERO)
-            p->at = p->item.block + p->item.count < p->end ? p->item.block + p->item.count
-                                                           : p->end;
-        else {
-            p->at = p->item.block;
-            break;
-        }
     }
-    if (err->class != 0)
-        return err->class;
     if (p->at > start) {
         *ret = (struct manifest_record){
             .block = start, .state = MANIFEST_ZERO, .count = p->at - start};
@@ -330,9 +384,8 @@ next_of_range(struct parent_manifest *p, struct manifest_record *ret, struct err
     }
     if (p->at == p->end)
         return 0;
-    *ret = (struct manifest_record){.block = p->at, .state = MANIFEST_DATA, .count = 1};
-    memcpy(ret->hash, p->item.hash, MANIFEST_HASH_SIZE);
-    p->at++;
+    *ret = (struct manifest_record){.block = p->at++, .state = MANIFEST_DATA, .count = 1};
+    memcpy(ret->hash, hash, MANIFEST_HASH_SIZE);
     return 1;
 }
 
@@ -340,7 +393,7 @@ int
 parent_manifest_next(struct parent_manifest *p, struct manifest_record *ret,
                      struct err *err)
 {
-    if (p->resolve)
+    if (p->of_range)
         return next_of_range(p, ret, err);
     if (p->list_at == p->list_n)
         return 0;

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "job/chain.h"
+#include "job/parent_check.h"
 #include "model/manifest.h"
 
 #define PARENT_LIST_MAX 1024u
@@ -22,16 +23,20 @@ struct parent_manifest;
 void cleanup_parent_manifest(struct parent_manifest **p);
 
 /* Opens every manifest of @chain and checks that header and trailer are those of its
- * layer.  ERR_CORRUPT "manifest_corrupt" (a missing one too), ERR_IO. */
-int parent_manifest_open(const struct chain *chain, struct parent_manifest **ret,
-                         struct err *err);
+ * layer.  @check: shared by all who ask about this chain; NULL = one of its own.
+ * ERR_CORRUPT "manifest_corrupt" (a missing one too), ERR_IO. */
+int parent_manifest_open(const struct chain *chain, struct parent_check *check,
+                         struct parent_manifest **ret, struct err *err);
 void parent_manifest_free(struct parent_manifest *p); /* NULL ok */
 
 /* One of the three questions, then parent_manifest_next() until it says 0.  Another
  * question may follow.  ERR_INVALID "invalid_parameter". */
 
 /* All of [@block, @block + @count): data records, and zero runs for all the rest, so
- * that the answer has no gap. */
+ * that the answer has no gap.  It decides what a backup leaves out, so each group of
+ * blocks that it comes from is checked (parent_check.h), here and by
+ * parent_manifest_next(): ERR_CORRUPT "manifest_corrupt".  The other two only say what is
+ * to be looked at, and are not. */
 int parent_manifest_range(struct parent_manifest *p, uint64_t block, uint64_t count,
                           struct err *err);
 /* One record of one block for each of @blocks (ascending, 1..PARENT_LIST_MAX). */

@@ -6,6 +6,12 @@
 /* Beyond so many factors the logarithm of the gamma function is as exact, and quicker. */
 #define FACTORS_MAX 100000u
 
+uint64_t
+sampling_uniform(enum read_mode mode, uint64_t sampled)
+{
+    return mode == READ_CHANGED ? sampled / 4 : sampled / 4 * 3 + sampled % 4 * 3 / 4;
+}
+
 double
 sampling_miss_probability(uint64_t population, uint64_t samples, uint64_t bad)
 {

@@ -93,33 +93,14 @@ unusable(struct err *err)
 
 /* All of it gives the content root of the parent's point, or none of it counts. */
 static int
-check_parent_groups(const struct update *u, const struct manifest_header *below,
-                    struct err *err)
+open_parent_groups(struct update *u, const struct manifest_header *below, struct err *err)
 {
-    CLEANUP_GROUP_ROOTS struct group_roots *g = NULL;
-    CLEANUP_CONTENT_ROOT struct content_root *root = NULL;
-    uint8_t digest[MANIFEST_HASH_SIZE];
-    const struct group_roots_id *id;
-    uint64_t group;
-    int r = group_roots_open(u->c->parent_roots, &g, err);
+    struct group_roots_id id = {.disk_size = below->disk_size};
 
-    if (r < 0)
-        return unusable(err);
-    id = group_roots_id(g);
-    if (id->disk_size != below->disk_size ||
-        memcmp(id->layer_id, below->layer_id, sizeof(id->layer_id)) != 0 ||
-        memcmp(id->disk_uuid, below->disk_uuid, sizeof(id->disk_uuid)) != 0)
-        return err_set(err, ERR_EXISTS, "roots_unusable",
-                       "the group digests are of another layer");
-    r = content_root_new(below->disk_size, &root, err);
-    while (r >= 0 && (r = group_roots_next(g, &group, digest, err)) > 0)
-        r = content_root_add_group(root, group, digest, err);
-    if (r < 0 || content_root_finish(root, digest, err) < 0)
-        return unusable(err);
-    if (memcmp(digest, u->c->parent_content_root, sizeof(digest)) != 0)
-        return err_set(err, ERR_EXISTS, "roots_unusable",
-                       "the group digests do not give the content root of the parent");
-    return 0;
+    memcpy(id.layer_id, below->layer_id, sizeof(id.layer_id));
+    memcpy(id.disk_uuid, below->disk_uuid, sizeof(id.disk_uuid));
+    return group_roots_open_checked(u->c->parent_roots, &id, u->c->parent_content_root,
+                                    &u->parent, err);
 }
 
 static int
@@ -318,10 +299,8 @@ open_all(struct update *u, struct err *err)
                        c->manifests[c->n - 1]);
     if (u->old_blocks < u->blocks && u->old_blocks % GROUP != 0)
         u->grown = u->old_blocks / GROUP;
-    if (check_parent_groups(u, below, err) < 0)
+    if (open_parent_groups(u, below, err) < 0)
         return err->class;
-    if (group_roots_open(c->parent_roots, &u->parent, err) < 0)
-        return unusable(err);
     return content_root_new(tip->disk_size, &u->root, err);
 }
 

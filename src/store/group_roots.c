@@ -279,3 +279,81 @@ group_roots_next(struct group_roots *g, uint64_t *ret_group,
     memcpy(ret_digest, p + 8, MANIFEST_HASH_SIZE);
     return 1;
 }
+
+int
+group_roots_find(const struct group_roots *g, uint64_t group,
+                 uint8_t ret_digest[MANIFEST_HASH_SIZE], struct err *err)
+{
+    uint64_t low = 0, high = g->header.count;
+    uint8_t raw[RECORD_SIZE];
+
+    while (low < high) {
+        uint64_t mid = low + (high - low) / 2, at;
+
+        if (fs_pread_full(g->fd, raw, sizeof(raw), HEADER_SIZE + mid * RECORD_SIZE, err) <
+            0)
+            return err_prefix(err, "group digests");
+        at = get_u64(raw);
+        if (at == group) {
+            memcpy(ret_digest, raw + 8, MANIFEST_HASH_SIZE);
+            return 1;
+        }
+        if (at < group)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return 0;
+}
+
+/* --- for somebody who knows what it must be --- */
+
+static int
+unusable(struct err *err)
+{
+    if (err->class != ERR_CANCELLED && err->class != ERR_LIMIT) {
+        err->class = ERR_EXISTS;
+        err_recode(err, "roots_unusable");
+    }
+    return err->class;
+}
+
+static int
+check_all(struct group_roots *g, const uint8_t want[MANIFEST_HASH_SIZE], struct err *err)
+{
+    CLEANUP_CONTENT_ROOT struct content_root *root = NULL;
+    uint8_t digest[MANIFEST_HASH_SIZE];
+    uint64_t group;
+    int r = content_root_new(g->header.id.disk_size, &root, err);
+
+    while (r >= 0 && (r = group_roots_next(g, &group, digest, err)) > 0)
+        r = content_root_add_group(root, group, digest, err);
+    if (r < 0 || content_root_finish(root, digest, err) < 0)
+        return err->class;
+    if (memcmp(digest, want, sizeof(digest)) != 0)
+        return corrupt(err, "they do not give the content root of the restore point");
+    g->next = g->group = g->chunk_at = 0;
+    g->chunk_n = 0;
+    return 0;
+}
+
+int
+group_roots_open_checked(const char *path, const struct group_roots_id *want,
+                         const uint8_t content_root[MANIFEST_HASH_SIZE],
+                         struct group_roots **ret, struct err *err)
+{
+    CLEANUP_GROUP_ROOTS struct group_roots *g = NULL;
+    const struct group_roots_id *id;
+
+    if (group_roots_open(path, &g, err) < 0)
+        return unusable(err);
+    id = group_roots_id(g);
+    if (id->disk_size != want->disk_size ||
+        memcmp(id->layer_id, want->layer_id, sizeof(id->layer_id)) != 0 ||
+        memcmp(id->disk_uuid, want->disk_uuid, sizeof(id->disk_uuid)) != 0)
+        (void)corrupt(err, "they are of another layer");
+    if (err->class != 0 || check_all(g, content_root, err) < 0)
+        return unusable(err);
+    *ret = take_ptr(&g);
+    return 0;
+}

@@ -44,11 +44,20 @@ void cleanup_group_roots(struct group_roots **g);
 
 /* Checks the header.  ERR_NOT_FOUND; ERR_CORRUPT "roots_corrupt"; ERR_IO. */
 int group_roots_open(const char *path, struct group_roots **ret, struct err *err);
+/* The same, and all of it is read: ERR_EXISTS "roots_unusable" when it is missing,
+ * damaged, not @want's, or its digests do not give @content_root.  The next group is the
+ * first. */
+int group_roots_open_checked(const char *path, const struct group_roots_id *want,
+                             const uint8_t content_root[MANIFEST_HASH_SIZE],
+                             struct group_roots **ret, struct err *err);
 const struct group_roots_id *group_roots_id(const struct group_roots *g);
 const uint8_t *group_roots_content_root(const struct group_roots *g);
 /* 1 = a group and its digest, ascending; 0 = the end.  Groups that are left out hold
  * zeroes.  ERR_CORRUPT "roots_corrupt". */
 int group_roots_next(struct group_roots *g, uint64_t *ret_group,
+                     uint8_t ret_digest[MANIFEST_HASH_SIZE], struct err *err);
+/* 1 = the digest of @group, 0 = it is left out; wherever the reading stands. */
+int group_roots_find(const struct group_roots *g, uint64_t group,
                      uint8_t ret_digest[MANIFEST_HASH_SIZE], struct err *err);
 void group_roots_free(struct group_roots *g); /* NULL ok */
 

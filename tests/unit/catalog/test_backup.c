@@ -431,6 +431,11 @@ test_audits(void **state)
 
     t_fill(c);
     T_OK(t_job(c, 1, 0, &err));
+    T_OK(cat_backup_disk_set_audit(c, d, 900, 0, &err));
+    T_OK(cat_backup_disk_set_audit(c, d, 800, 0, &err)); /* of another attempt */
+    T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));
+    assert_int_equal(b.disks[1].audit_sampled, 800);
+    cat_backup_done(&b);
     T_OK(cat_backup_disk_set_audit(c, d, 1024, 2, &err));
     T_OK(cat_backup_disk_set_audit(c, d, 100, 0, &err));
     T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));

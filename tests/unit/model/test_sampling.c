@@ -64,6 +64,18 @@ test_large(void **state)
                     sampling_miss_probability(blocks, s, 5000));
 }
 
+static void
+test_uniform(void **state)
+{
+    assert_int_equal(sampling_uniform(READ_CHANGED, 1024), 256);
+    assert_int_equal(sampling_uniform(READ_CHANGED, 3), 0);
+    assert_int_equal(sampling_uniform(READ_ALL, 1024), 768);
+    assert_int_equal(sampling_uniform(READ_COMPARE, 7), 5);
+    assert_int_equal(sampling_uniform(READ_ALL, 1), 0);
+    assert_int_equal(sampling_uniform(READ_ALL, UINT64_MAX),
+                     UINT64_MAX / 4 * 3 + 2); /* no overflow */
+}
+
 int
 main(void)
 {
@@ -71,6 +83,7 @@ main(void)
         cmocka_unit_test(test_counted),
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_large),
+        cmocka_unit_test(test_uniform),
     };
 
     return cmocka_run_group_tests_name("sampling", tests, NULL, NULL);
