@@ -173,14 +173,15 @@ without_point() {
 }
 # The backing name in the header of a qcow2 file: nothing when it has none; false when the header cannot be read.
 backing_of() {
-    local header at size
+    local header at size name
     [ -s "$1" ] || { [ -r "$1" ]; return; }
     header=$(od -An -v -tx1 -N20 -- "$1" 2>/dev/null | tr -d ' \n')
     [[ $header =~ ^514649fb[0-9a-f]{32}$ ]] || return 1
     at=$((16#${header:16:16})) size=$((16#${header:32:8}))
     [ "$at" -ne 0 ] || return 0
     [ "$at" -gt 0 ] && [ "$size" -le 1023 ] || return 1
-    tail -c +"$((at + 1))" -- "$1" 2>/dev/null | head -c "$size" | tr -d '\0'
+    name=$(dd if="$1" bs=1 skip="$at" count="$size" status=none 2>/dev/null | tr -d '\0')
+    [ "${#name}" -eq "$size" ] && printf '%s\n' "$name"
 }
 # LAYER: the layer that stays and stands on it.  One of a higher number whose header cannot be read may.
 stands_on() {
@@ -207,7 +208,7 @@ state_in_catalog() {
 remove_file() {
     [ -z "$(holders "$1/lock")" ] && [ -z "$(holders "$2")" ] && ! is_merging "${2%/*}" && rm -f -- "$2"
 }
-declare -A gone=() kept=() # layers that are removed, or would be; "FOLDER/NUMBER" of those that another one stands on
+declare -A gone=() kept=() # layers that are removed, or would be; "FOLDER/NUMBER" of those that stay
 remove_or_keep() { # REPO FILE
     local state='' above layer=${2##*/}
     layer=${2%/*}/${layer%%.*}
@@ -226,6 +227,8 @@ remove_or_keep() { # REPO FILE
             leave "$2: no point has its number, but it is the backing file of $above"
         elif act "remove $2" remove_file "$1" "$2"; then
             gone[$2]=1
+        else
+            kept[$layer]=1
         fi
         ;;
     esac
