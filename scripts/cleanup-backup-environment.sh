@@ -4,6 +4,8 @@
 # A completed backup is never touched, unless --wipe-repository is given twice.  Read scripts/README.md first.
 set -uo pipefail
 export LC_ALL=C
+# shellcheck source=scripts/cleanup-lib.sh
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/cleanup-lib.sh" || exit 2
 
 usage() {
     cat <<'EOF'
@@ -35,7 +37,7 @@ die() {
 # --- options ---
 
 apply=0 data='' url='' token_file='' node_url='' node_token_file='' ssh_to='' hung_after='' end_jobs=0 restart=0 unit='' config=''
-repos=() wipe=()
+repos=() foreign_repos=() wipe=() # foreign: another hub that runs has them
 
 set_option() { # NAME VALUE: one that may stand in the file, too; the command line comes first and wins
     case $1 in
@@ -114,100 +116,6 @@ act() {
     fi
 }
 
-# --- processes, by what /proc says of them ---
-
-exe_of() { # the name of the program's file, also when that was replaced by an update
-    local path
-    path=$(readlink "/proc/$1/exe" 2>/dev/null) || return 1
-    path=${path% (deleted)}
-    printf '%s\n' "${path##*/}"
-}
-start_of() { # with the pid the identity of a process
-    local stat
-    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-    read -ra stat <<<"${stat##*) }"
-    printf '%s\n' "${stat[19]}"
-}
-is_below() { # PID ANCESTOR
-    local pid=$1
-    while [ "${pid:-0}" -gt 1 ]; do
-        [ "$pid" != "$2" ] || return 0
-        pid=$(awk '/^PPid:/ { print $2 }' "/proc/$pid/status" 2>/dev/null)
-    done
-    return 1
-}
-holders() { timeout 60 find -L /proc/[0-9]*/fd -maxdepth 1 -samefile "$1" 2>/dev/null | cut -d/ -f3 | sort -un; }
-opened_below() { # FOLDER: "PID PATH" of each open file
-    timeout 60 find /proc/[0-9]*/fd -maxdepth 1 -lname "$1/*" -printf '%h %l\n' 2>/dev/null | sed 's|^/proc/\([0-9]*\)/fd |\1 |' | sort -u
-}
-has_ended() { [ "$(start_of "$1")" != "$2" ] || [ "$(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null)" = Z ]; }
-wait_for() { # SECONDS COMMAND…
-    local end=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.1
-    done
-}
-end_process() { # PID START: TERM, 5 s, KILL; never another one that got the number
-    has_ended "$1" "$2" && return 0
-    kill -TERM "$1" 2>/dev/null
-    wait_for 5 has_ended "$1" "$2" && return 0
-    has_ended "$1" "$2" || kill -KILL "$1" 2>/dev/null
-    wait_for 10 has_ended "$1" "$2"
-}
-
-is_in() { # PATH: inside of one of our repositories or the data folder
-    local folder
-    for folder in "$data" "${repos[@]}"; do
-        case $1 in "$folder"/*) return 0 ;; esac
-    done
-    return 1
-}
-has_log() { [[ $1 =~ ^[0-9a-f-]{36}$ ]] && [ -f "$data/jobs/$1.log" ]; } # a job of this hub
-
-is_our_nbd() { # ARGUMENTS: an export name as the hub makes them, and an image, socket or job of this hub
-    local arg named=1 ours=1
-    for arg in "$@"; do
-        case $arg in
-        --export-name=sendense-*) [[ ${arg#*=} =~ ^sendense-[0-9a-f]{32}$ ]] && named=0 ;;
-        --socket=*) is_in "${arg#*=}" && ours=0 ;;
-        --description=sendense\ *)
-            arg=${arg#*=sendense }
-            has_log "${arg%% *}" && ours=0
-            ;;
-        esac
-    done
-    is_in "${*: -1}" && ours=0
-    [ "$named" -eq 0 ] && [ "$ours" -eq 0 ]
-}
-has_ours_open() {
-    local link
-    for link in /proc/"$1"/fd/*; do
-        link=$(readlink "$link" 2>/dev/null) && is_in "$link" && return 0
-    done
-    return 1
-}
-# "PID START NAME" of each process that is ours and that no running hub owns.
-orphans() {
-    local dir pid args name
-    for dir in /proc/[0-9]*; do
-        pid=${dir#/proc/}
-        name=$(exe_of "$pid") || continue
-        case $name in qemu-nbd | qemu-img | sendense-worker | sendense-files) ;; *) continue ;; esac
-        [ -z "$hub_pid" ] || ! is_below "$pid" "$hub_pid" || continue
-        { mapfile -d '' -t args <"$dir/cmdline"; } 2>/dev/null || continue
-        [ "${#args[@]}" -gt 0 ] || continue
-        case $name in
-        qemu-nbd) is_our_nbd "${args[@]}" || continue ;;
-        qemu-img) is_in "${args[-1]}" || continue ;;
-        *) has_ours_open "$pid" || continue ;;
-        esac
-        printf '%s %s %s\n' "$pid" "$(start_of "$pid")" "$name"
-    done
-}
-port_of() { { tr '\0' '\n' <"/proc/$1/cmdline"; } 2>/dev/null | sed -n 's/^--port=//p'; }
-
 # --- the hub and its catalog ---
 
 hub_state=dead hub_pid=''
@@ -261,8 +169,23 @@ hub_answers() { curl -sf -m 5 -o /dev/null "$url/healthz"; }
 start_hub() { systemctl start "$unit" && wait_for 60 hub_answers; }
 has_unit() { command -v systemctl >/dev/null && systemctl cat "$unit" >/dev/null 2>&1; }
 
+# The repositories, and before anything is touched: who has them.
+look_at_repositories() {
+    local repo owner ours=()
+    for repo in "${repos[@]}"; do
+        [ -n "$(repo_uuid "$repo")" ] || die "'$repo' is no repository (or jq is missing)"
+        note "repository $repo"
+        if owner=$(foreign_owner "$repo"); then
+            leave "$repo: held by $(exe_of "$owner"), pid $owner, which is not the hub of $data: nothing of it is touched (--data, --repository)"
+            foreign_repos+=("$repo")
+        else
+            ours+=("$repo")
+        fi
+    done
+    repos=("${ours[@]}")
+}
 step_hub() {
-    local name repo
+    local name
     step "hub: data folder $data"
     [ -d "$data" ] || die "'$data' is no folder: name the hub's data folder with --data"
     for name in lock catalog.db; do
@@ -280,10 +203,7 @@ step_hub() {
     fi
     if [ "${#repos[@]}" -eq 0 ] && open_catalog; then mapfile -t repos < <(sql 'SELECT path FROM backup_repositories'); fi
     [ "${#repos[@]}" -gt 0 ] || repos=("$data/repository")
-    for repo in "${repos[@]}"; do
-        [ -n "$(repo_uuid "$repo")" ] || die "'$repo' is no repository (or jq is missing)"
-        note "repository $repo"
-    done
+    look_at_repositories
 }
 
 step_processes() {
@@ -323,7 +243,14 @@ is_silent() { # JOB LAST_SEQ: no event for --hung-after seconds
 }
 job_has_ended() { case $(hub_cli -o json backup show "$1" | jq -r .status) in completed | failed | cancelled) ;; *) return 1 ;; esac }
 cancel_job() { hub_cli -q backup cancel "$1" && wait_for 180 job_has_ended "$1"; }
-node_delete() { node DELETE "/jobs/$1" >/dev/null; }
+# Only when what was found still holds: a hub that was started meanwhile sees to its clients.
+node_delete() { { [ -n "$hub_pid" ] || [ -z "$(holders "$data/lock")" ]; } && node DELETE "/jobs/$1" >/dev/null; }
+# JOB: "STATE BACKUP" of it as the hub says now; false when it gave no whole answer, or does not know the job.
+state_of_job() {
+    local list
+    list=$(hub_cli -o json backup ls 2>"$tmp/cli") || return 1
+    jq -er --arg job "$1" 'first(.backups[] | select(.job_id == $job) | "\(.status) \(.backup_id)")' <<<"$list" 2>/dev/null
+}
 print_ssh() { # NAME URL: what a person can do about the clients of a node that does not answer
     local job backup pid host=${ssh_to:-} cmd
     [ -n "$host" ] || { host=${2#*://} && host=${host%%[:/]*}; }
@@ -368,10 +295,20 @@ end_by_hub() { # --end-jobs without the node's token: the hub has it
     done <<<"$running"
 }
 end_client() { # NODE JOB LAST_SEQ
-    local backup
+    local backup state hub
     backup=$(awk -v job="$2" '$1 == job { print $2 }' <<<"$running")
+    # It may have begun since the list was made, or the list is not whole: only what the hub says of this job now counts.
+    if [ "$hub_state" = healthy ] && [ -z "$backup" ]; then
+        if ! state=$(state_of_job "$2"); then
+            leave "job $2 runs on node $1, and the hub does not say what became of it: left alone"
+            return
+        fi
+        case ${state% *} in completed | failed | cancelled) ;; *) backup=${state#* } ;; esac
+    fi
     if [ "$hub_state" = hung ]; then
         note "job $2 runs on node $1; its hub does not answer: left alone"
+    elif [ "$hub_state" = dead ] && hub=$(hub_of_job "$2"); then
+        leave "job $2 runs on node $1 for a hub, pid $hub, that is not the one of $data: left alone"
     elif [ "$hub_state" = dead ] || [ -z "$backup" ]; then
         act "end the client of job $2 on node $1: no hub waits for it" node_delete "$2"
     elif [ "$end_jobs" -eq 1 ]; then
@@ -429,47 +366,18 @@ step_locks() {
     done
 }
 
-# Files of a repository that belong to no restore point, as docs/design/repository.md defines them.
-without_point() {
-    local vm file seq
-    for vm in "$1"/vms/*/; do
-        vm=${vm%/}
-        [[ ${vm##*/} =~ ^[0-9a-f-]{36}$ ]] || continue
-        if [ ! -r "$vm/points" ] && [ -e "$vm/points" ]; then continue; fi
-        for file in "$vm"/disks/*/* "$vm"/points/*.tmp; do
-            [ -f "$file" ] && [ ! -L "$file" ] || continue
-            if [[ $file == *.tmp ]]; then
-                [ "${file%/*}" = "$vm/points" ] && printf '%s\n' "$file"
-            elif [[ ${file##*/} =~ ^([0-9]{6,})\.(qcow2|manifest|manifest\.part)$ ]]; then
-                seq=${BASH_REMATCH[1]}
-                [ -e "$vm/points/$seq.json" ] || printf '%s\n' "$file"
-            fi
-        done
-    done
-}
-# REPO FILE: what the catalog says of the backup: "completed" (its point is lost), "committing" (its point may be), or anything else.
-state_in_catalog() {
-    local vm=${2#"$1"/vms/} seq=${2##*/}
-    sql "SELECT CASE WHEN j.state IN ('pending', 'running') THEN j.current_phase ELSE j.state END FROM backup_jobs j
-        JOIN backup_repositories r ON r.id = j.repository_id
-        WHERE r.repository_uuid = '$(repo_uuid "$1")' AND j.vm_id = '${vm%%/*}' AND j.seq = $((10#${seq%%.*}))" || echo unknown
-}
-# REPO FILE: a hub that was started meanwhile settles its files itself.
-remove_file() { [ -z "$(holders "$1/lock")" ] && [ -z "$(holders "$2")" ] && rm -f -- "$2"; }
-remove_or_keep() { # REPO FILE
-    local state=
-    [[ $2 == *.tmp ]] || state=$(state_in_catalog "$1" "$2")
-    case $state in
-    completed) leave "$2: of a completed backup that lost its point: bring the point back, or delete the backup" ;;
-    committing | unknown) leave "$2: of a backup that may be complete: the hub decides at its next start" ;;
-    *) act "remove $2" remove_file "$1" "$2" ;;
-    esac
-}
 step_files() {
-    local repo file files=() of_jobs
+    local repo dir file files=() of_jobs
     step 'files that belong to no restore point'
     [ "$hub_state" != healthy ] || of_jobs=$(hub_cli -o json backup ls --status running | jq -r '.backups[].disk_results[].qcow2_path')
     for repo in "${repos[@]}"; do
+        while read -r dir; do
+            if [ -n "$hub_pid" ]; then
+                note "$dir: layers are merged, the hub goes on with it"
+            else
+                leave "$dir: a merge is under way, nothing in it is touched: the hub goes on with it at its next start"
+            fi
+        done < <(merging_folders "$repo")
         mapfile -t files < <(without_point "$repo")
         if [ "${#files[@]}" -eq 0 ]; then
             note "$repo: none"
