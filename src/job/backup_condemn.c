@@ -36,19 +36,24 @@ condemn(struct backup_job *b, const struct chain_layer *l, const struct err *why
     return 0;
 }
 
-void
+bool
 backup_condemn_parents(struct backup_job *b)
 {
+    bool found = false;
+
     for (size_t i = 0; i < b->n; i++) {
         const struct chain *below = &b->disks[i].below;
 
         for (size_t k = 0; k < below->n; k++) {
             struct err why = ERR_INIT, err = ERR_INIT;
 
-            if (condemn_is_damaged(&below->v[k], &why) &&
-                condemn(b, &below->v[k], &why, &err) < 0)
+            if (!condemn_is_damaged(&below->v[k], &why))
+                continue;
+            found = true;
+            if (condemn(b, &below->v[k], &why, &err) < 0)
                 joblog_line(b->log, LOG_LEVEL_WARN,
                             "what is damaged could not be noted: %s, ignoring", err.msg);
         }
     }
+    return found;
 }

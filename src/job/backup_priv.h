@@ -175,9 +175,9 @@ void backup_snapshot_settle(struct backup_job *b);
 void backup_snapshot_forget(struct backup_job *b);
 void backup_warn(struct backup_job *b, const char *code, const char *message);
 void backup_warn_not_protected(struct backup_job *b);
-/* After a failure: looks for damage in the manifests below, and marks the backups that
- * own it, so that the next plan does not stand on them. */
-void backup_condemn_parents(struct backup_job *b);
+/* Looks for damage in the manifests below, and marks the backups that own it, so that the
+ * next plan does not stand on them.  True when there is any. */
+bool backup_condemn_parents(struct backup_job *b);
 
 /* Removes all that the job made; keeps journal entries of what could not be removed.
  * Fills *ret_cleanup with JSON text {released[], left[]}; caller frees. */

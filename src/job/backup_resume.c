@@ -62,6 +62,9 @@ backup_may_resume(struct backup_job *b, const struct err *why)
                         (long long)b->row.attempt);
         return false;
     }
+    /* What the hub cannot answer because the parent is damaged, it never will. */
+    if (strcmp(why->code, "hub_unavailable") == 0 && backup_condemn_parents(b))
+        return false;
     /* A full repository looks like a target that was cut off. */
     return repo_space(b->repo, &space, &err) < 0 || space.free_bytes >= FULL_BYTES;
 }
