@@ -19,7 +19,7 @@ struct vsphere_job {
     int box_fd; /* the node's memory for the cookie; < 0 = none */
     struct minder *minder;
     struct vcenter vc;
-    struct vim_vm vm;             /* before the snapshot */
+    struct vim_vm vm;             /* before the snapshot; its snapshots may be newer */
     bool may_have_snapshot;       /* asked for, and not yet known to be gone */
     struct moref snapshot;        /* value "" = its making was not seen */
     bool snapshot_told;           /* the hub can have another attempt go on with it */
