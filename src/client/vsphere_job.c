@@ -59,13 +59,27 @@ vsphere_disk(const struct vsphere_job *job, uint32_t key)
     return NULL;
 }
 
+/* That of an earlier attempt is in the tree as well.  Of the others the one before it is
+ * what it was made on: parents come first. */
 const char *
 vsphere_stands_on(const struct vsphere_job *job)
 {
-    for (size_t i = 0; i < job->vm.n_snapshots; i++)
-        if (job->vm.snapshots[i].is_current)
-            return job->vm.snapshots[i].ref.value;
-    return "";
+    const char *on = "";
+    bool own = false;
+
+    for (size_t i = 0; i < job->vm.n_snapshots; i++) {
+        const struct vim_snapshot_item *s = &job->vm.snapshots[i];
+
+        if (strcmp(s->name, job->spec->snapshot->name) == 0) {
+            own = true;
+            continue;
+        }
+        if (s->is_current && !own)
+            return s->ref.value;
+        if (!own || !on[0])
+            on = s->ref.value;
+    }
+    return on;
 }
 
 static int

@@ -19,7 +19,7 @@ struct vsphere_job {
     int box_fd; /* the node's memory for the cookie; < 0 = none */
     struct minder *minder;
     struct vcenter vc;
-    struct vim_vm vm;             /* before the snapshot */
+    struct vim_vm vm;             /* before the snapshot; its snapshots may be newer */
     bool may_have_snapshot;       /* asked for, and not yet known to be gone */
     struct moref snapshot;        /* value "" = its making was not seen */
     bool snapshot_told;           /* the hub can have another attempt go on with it */
@@ -36,7 +36,8 @@ void vsphere_warn(struct vsphere_job *job, int64_t key, const char *code, const 
 void vsphere_phase(struct vsphere_job *job, enum job_phase phase);
 /* By key among the disks of the snapshot; NULL when it has none such. */
 const struct vim_disk *vsphere_disk(const struct vsphere_job *job, uint32_t key);
-/* Reference of the snapshot that the VM ran on before the job's own; "" = none. */
+/* Reference of the snapshot that the VM ran on before the job's own; of one that runs on
+ * none, of any that it has and could go back to; "" = it has none. */
 const char *vsphere_stands_on(const struct vsphere_job *job);
 
 #endif

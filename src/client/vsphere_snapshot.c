@@ -179,6 +179,29 @@ check_chain(const struct vsphere_job *job, const char *chain, struct err *err)
                : snapshot_gone(job, "became another chain of files", err);
 }
 
+/* Somebody's snapshot that came between the look at the VM and ours would be taken for
+ * none, and the VM can go back to it.  Files below the frozen one tell that there may be
+ * such (a linked clone has some too). */
+static int
+look_again(struct vsphere_job *job, struct err *err)
+{
+    CLEANUP_VIM_VM struct vim_vm now = {0};
+    struct vim_snapshot_item *seen = job->vm.snapshots;
+    size_t n_seen = job->vm.n_snapshots, on_files = 0;
+
+    for (size_t i = 0; i < job->content.devices.n_disks; i++)
+        on_files += job->content.devices.disks[i].n_parents > 0;
+    if (!on_files || job->spec->snapshot->existing_ref || vsphere_stands_on(job)[0])
+        return 0;
+    if (vim_read_vm(job->vc.session, &job->vm.item.ref, &now, err) < 0)
+        return err_prefix(err, "which snapshots does the VM have?");
+    job->vm.snapshots = now.snapshots;
+    job->vm.n_snapshots = now.n_snapshots;
+    now.snapshots = seen;
+    now.n_snapshots = n_seen;
+    return 0;
+}
+
 int
 vsphere_snapshot_make(struct vsphere_job *job, struct err *err)
 {
@@ -186,8 +209,8 @@ vsphere_snapshot_make(struct vsphere_job *job, struct err *err)
     bool quiesced = false;
 
     if (get_snapshot(job, &quiesced, err) < 0 || read_snapshot(job, err) < 0 ||
-        compare(job, err) < 0 || vsphere_chain(job, chain, err) < 0 ||
-        check_chain(job, chain, err) < 0)
+        compare(job, err) < 0 || look_again(job, err) < 0 ||
+        vsphere_chain(job, chain, err) < 0 || check_chain(job, chain, err) < 0)
         return err->class;
     vsphere_report_snapshot(job, quiesced, chain);
     job->snapshot_told = true;

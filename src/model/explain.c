@@ -36,8 +36,8 @@ static const char *const reasons[REASON_COUNT] = {
     [REASON_HISTORY_UNKNOWN] =
         "It is not certain that the disk is what it was at the parent and what was "
         "written since: it was not in the last backup of the VM, its identity or its "
-        "files at the parent are not known, it runs on other files now, or the snapshot "
-        "that it ran on was removed.",
+        "files at the parent are not known, it runs on other files now, or the VM had a "
+        "snapshot then that it may have gone back to.",
     [REASON_CBT_OFF] = "Nothing tracks changes of this disk: change tracking is off, or "
                        "its source has no such thing.",
     [REASON_PARENT_DAMAGED] = "The newest backup of this disk, or one that it stands on, "
@@ -64,7 +64,8 @@ static const char *const advice[REASON_COUNT] = {
     [REASON_SNAPSHOT_LEFT] =
         "The node goes on removing that snapshot; its log says what is in the way.",
     [REASON_VM_REVERTED] = "",
-    [REASON_HISTORY_UNKNOWN] = "",
+    [REASON_HISTORY_UNKNOWN] = "When it comes with every backup, delete the VM's "
+                               "snapshots: one that stands has each disk read whole.",
     [REASON_CBT_OFF] =
         "A VM of a vCenter reads only what changed once change tracking is "
         "on; any other source is always compared.",

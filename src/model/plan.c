@@ -85,15 +85,15 @@ plan_disk(const struct plan_parent *parent, const struct plan_source *source,
 enum plan_history_is
 plan_history(const struct plan_history *h)
 {
-    bool grown = !differ(h->parent_file, h->file), made_on_one = text(h->parent_on)[0];
+    bool there = !differ(h->parent_file, h->file);
 
-    if (!text(h->parent_file)[0] || (made_on_one && !h->parent_on_stands))
+    if (!text(h->parent_file)[0])
         return HISTORY_UNKNOWN;
-    for (size_t i = 0; !grown && i < h->n_below; i++)
-        grown = !differ(h->parent_file, h->below[i]);
-    if (grown)
-        return HISTORY_GOES_ON;
-    return made_on_one ? HISTORY_REVERTED : HISTORY_UNKNOWN;
+    for (size_t i = 0; !there && i < h->n_below; i++)
+        there = !differ(h->parent_file, h->below[i]);
+    if (!text(h->parent_on)[0])
+        return there ? HISTORY_GOES_ON : HISTORY_UNKNOWN;
+    return !there && h->parent_on_stands ? HISTORY_REVERTED : HISTORY_UNKNOWN;
 }
 
 static uint64_t

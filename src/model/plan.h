@@ -81,19 +81,19 @@ int plan_refine(const struct plan_result *planned, const struct plan_source *sou
  * back in time; *ret_fell (may be NULL) tells it. */
 bool plan_change_ids_match(const char *old_id, const char *new_id, bool *ret_fell);
 
-/* Is what the VM writes to now what it wrote to when the parent was taken, or grown from
- * it?  A snapshot freezes the file that the VM writes to, and its removal merges what was
- * written since back into that file; somebody's snapshot in between makes a new file on
- * it; going back to a snapshot makes a new file on the *snapshot's* one.  So the file
- * that was frozen for the parent must be among those of now.  Host programs give the name
- * of a file that is gone to the next one, so the name counts only while the snapshot that
- * the file was made on is there.  (A file made on none is the disk's base, and every
- * moment that its VM can go back to is younger than the parent.)  What is left: the VM
- * went back twice, or another even number of times, to a snapshot that is older than the
- * parent. */
+/* Is the list of changes since the parent all that differs from it?  A VM that ran on no
+ * snapshot then can go back only to moments that are younger than the parent: whatever it
+ * went through since, it came from there, and what was rolled back is not in the parent.
+ * Its disk goes on when the file that was frozen for the parent is the one that is frozen
+ * now, or one of those that it stands on; if not, it is on other files (moved, renamed).
+ * A VM that ran on a snapshot can have gone back to before the parent, and no name of a
+ * file tells that it did not: hosts give the name of a file that is gone to the next one,
+ * so that after two reverts, or a revert and other snapshots, all looks as before.  Its
+ * disk is compared.  A file that is gone while the snapshot stands names the reason: the
+ * VM was reverted. */
 struct plan_history {
     const char *parent_file; /* frozen for the parent; "" = unknown */
-    const char *parent_on;   /* the snapshot that it was made on; "" = none */
+    const char *parent_on;   /* a snapshot that the VM had then; "" = none at all */
     bool parent_on_stands;   /* the VM has that snapshot now */
     const char *file;        /* frozen now */
     char *const *below;      /* the files that it stands on */

@@ -71,7 +71,7 @@ grow(struct disk *d)
 {
     uint64_t before = d->units;
 
-    d->snapshot = d->file = 0; /* none grows that has one */
+    d->n_snapshots = 0; /* none grows that has one */
     d->units += pick(2) ? pick(UNITS) : pick(UNITS_MAX);
     if (d->units > UNITS_MAX)
         d->units = UNITS_MAX;
@@ -92,15 +92,43 @@ revert(struct disk *d)
         d->reverted = true;
 }
 
-/* The number goes on, and what the tracking knew at the snapshot is all that it knows. */
+/* As hosts do: the lowest number that no file of the disk has. */
+static unsigned
+free_file(const struct disk *d)
+{
+    unsigned file = 1;
+
+    for (size_t i = 0; i < d->n_snapshots; i++)
+        if (d->files[i] == file) {
+            file++;
+            i = (size_t)-1;
+        }
+    return file;
+}
+
+static void
+take_snapshot(struct disk *d)
+{
+    const unsigned file = free_file(d);
+
+    if (d->n_snapshots == SNAPSHOTS_MAX)
+        return;
+    if (d->n_snapshots == 0) {
+        memcpy(d->then, d->now, sizeof(d->then));
+        memcpy(d->then_changed_at, d->changed_at, sizeof(d->changed_at));
+    }
+    d->files[d->n_snapshots] = file;
+    d->snapshots[d->n_snapshots++] = ++vm.serial;
+}
+
+/* To the oldest, and the others are deleted, so that the names of their files are free
+ * again.  The number of the change id goes on, and what the tracking knew at the snapshot
+ * is all that it knows. */
 static void
 go_back(struct disk *d)
 {
-    /* Twice is what the names of files do not show: plan.h. */
-    if (d->went_back)
-        return;
-    d->went_back = true;
-    d->file = d->file == 1 ? 2 : 1;
+    d->files[0] = free_file(d);
+    d->n_snapshots = 1;
     memcpy(d->now, d->then, sizeof(d->now));
     memcpy(d->changed_at, d->then_changed_at, sizeof(d->changed_at));
 }
@@ -108,16 +136,14 @@ go_back(struct disk *d)
 static void
 snapshot_of_others(struct disk *d)
 {
-    if (!d->snapshot) {
-        d->snapshot = ++vm.serial;
-        d->file = 1;
-        memcpy(d->then, d->now, sizeof(d->then));
-        memcpy(d->then_changed_at, d->changed_at, sizeof(d->changed_at));
-    } else if (pick(2)) {
+    const uint64_t what = d->n_snapshots ? pick(5) : 0;
+
+    if (what < 2)
+        take_snapshot(d);
+    else if (what < 4)
         go_back(d);
-    } else {
-        d->snapshot = d->file = 0;
-    }
+    else
+        d->n_snapshots = pick(d->n_snapshots); /* the newest of them are merged */
 }
 
 /* Nothing tells what somebody else does to a disk that the VM does not have. */

@@ -17,6 +17,7 @@
 #define STEPS 14
 #define LAYERS_MAX 8u
 #define CHAIN_MAX 5u
+#define SNAPSHOTS_MAX 3
 #define POINTS_MAX (STEPS * DISKS_MAX)
 
 struct content { /* of one block */
@@ -50,9 +51,10 @@ struct disk {
     bool lies;            /* forgets some of what changed */
     bool reverted;
     bool apart; /* a backup of the others was made without it */
-    /* a snapshot of somebody else: number, 0 = none; what the disk was then */
-    unsigned snapshot, file; /* which file is written to: 0 = the base */
-    bool went_back;          /* to it, since the newest layer */
+    /* snapshots of somebody else, the oldest first: numbers, and the files made on them
+     * (0 is the base, never among them); what the disk was at the oldest */
+    unsigned snapshots[SNAPSHOTS_MAX], files[SNAPSHOTS_MAX];
+    size_t n_snapshots;
     struct content then[BLOCKS_MAX];
     unsigned then_changed_at[UNITS_MAX];
     bool left_behind; /* the snapshot of the backup before stands: writes are forgotten */

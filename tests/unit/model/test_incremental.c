@@ -263,27 +263,37 @@ check_layer(const struct layer *l, const struct delta_block *parent, bool full)
 }
 
 static void
-name_files(const struct disk *d, char file[16], char on[16])
+name_file(const struct disk *d, size_t i, char ret[16])
 {
-    snprintf(file, 16, "f%u", d->file);
-    on[0] = '\0';
-    if (d->snapshot)
-        snprintf(on, 16, "s%u", d->snapshot);
+    snprintf(ret, 16, "f%u", i ? d->files[i - 1] : 0);
+}
+
+static void
+name_snapshot(const struct disk *d, size_t i, char ret[16])
+{
+    ret[0] = '\0';
+    if (i)
+        snprintf(ret, 16, "s%u", d->snapshots[i - 1]);
 }
 
 static enum plan_history_is
 history_of(const struct disk *d)
 {
-    char file[16], on[16], base[] = "f0";
-    char *below[] = {base};
+    const size_t top = d->n_snapshots;
+    char files[SNAPSHOTS_MAX + 1][16], on[16], *below[SNAPSHOTS_MAX];
     struct plan_history h = {.parent_file = d->chain.file,
                              .parent_on = d->chain.on,
-                             .file = file,
+                             .file = files[top],
                              .below = below,
-                             .n_below = d->snapshot ? 1 : 0};
+                             .n_below = top};
 
-    name_files(d, file, on);
-    h.parent_on_stands = strcmp(on, d->chain.on) == 0;
+    for (size_t i = 0; i <= top; i++) {
+        name_file(d, i, files[i]);
+        name_snapshot(d, i, on);
+        if (i < top)
+            below[top - 1 - i] = files[i];
+        h.parent_on_stands |= on[0] && strcmp(on, d->chain.on) == 0;
+    }
     return plan_history(&h);
 }
 
@@ -364,7 +374,8 @@ commit(struct disk *d, const struct plan_result *p, const struct layer *l)
     c->layers[c->n++] = *l;
     /* A layer of long ago knows less of its disk. */
     snprintf(c->source_uuid, sizeof(c->source_uuid), "%s", pick(20) ? d->uuid : "");
-    name_files(d, c->file, c->on);
+    name_file(d, d->n_snapshots, c->file);
+    name_snapshot(d, d->n_snapshots, c->on);
     snprintf(c->datastore, sizeof(c->datastore), "%s", d->datastore);
     c->change_id[0] = '\0';
     if (d->tracking) {
@@ -372,7 +383,7 @@ commit(struct disk *d, const struct plan_result *p, const struct layer *l)
                  d->epoch + 1);
         d->epoch++;
     }
-    d->reverted = d->went_back = d->apart = false;
+    d->reverted = d->apart = false;
     d->left_behind = false;
     point = &vm.points[vm.n_points++];
     *point =
