@@ -121,6 +121,7 @@ at_recovered() {
     until_true "$wait_s" hub_is_gone || problem 'the hub never came to the transfer'
     stop_daemon hub
     env "SENDENSE_FAILPOINT=$1" "$BUILD_DIR/sendense-hub" run --data "$work/data" --listen 127.0.0.1:0 --nbd-ports "$ports" >/dev/null 2>>"$work/hub.log" &
+    # shellcheck disable=SC2034 # of the rig
     hub_pid=$!
     until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
     stop_daemon hub
