@@ -216,7 +216,7 @@ at_lease() {
     start_node "SENDENSE_FAILPOINT=$1"
     # Only the data is slow: what is looked at before is in the small files.
     control POST /faults '{"method": "folder", "file": "-flat.vmdk", "delay_ms": 1000, "count": -1}' >/dev/null
-    id=$(api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"'"$backup_type"'"}' | jq -r '.backup_id // empty')
+    id=$(api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"'"$backup_type"'","retries":0}' | jq -r '.backup_id // empty')
     copying() { node_api GET "/jobs/$(job_of "$id")/events?after=0&wait=1" | jq -e 'any(.events[]?; .phase == "auditing" or .phase == "transferring")' >/dev/null; }
     until_true "$wait_s" copying || problem 'it does not read'
     kill -KILL "$(node_api GET /jobs | jq -r '[.jobs[] | select(.state == "running")][0].pid')" 2>/dev/null || problem 'no client to kill'
