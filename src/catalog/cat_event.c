@@ -81,6 +81,17 @@ cat_event_list(struct catalog *c, int64_t after_id, unsigned limit, const char *
 }
 
 int
+cat_event_of_backup(struct catalog *c, const char *backup_id, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c, "SELECT 1 FROM events WHERE backup_id = ? LIMIT 1", err) < 0)
+        return err->class;
+    bind_text(&s, backup_id);
+    return stmt_row(&s);
+}
+
+int
 cat_event_last_id(struct catalog *c, int64_t *ret, struct err *err)
 {
     CLEANUP_STMT struct stmt s = {0};

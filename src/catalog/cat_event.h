@@ -35,6 +35,9 @@ int cat_event_add(struct catalog *c, const struct cat_event *e, int64_t *ret_id,
 int cat_event_list(struct catalog *c, int64_t after_id, unsigned limit,
                    const char *job_id, struct cat_events *ret, struct err *err);
 
+/* Does any speak of that backup, which may be deleted?  1, 0, or < 0. */
+int cat_event_of_backup(struct catalog *c, const char *backup_id, struct err *err);
+
 /* The highest id ever given, 0 before the first. */
 int cat_event_last_id(struct catalog *c, int64_t *ret, struct err *err);
 

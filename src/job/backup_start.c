@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/timeutil.h"
 #include "catalog/cat_backup_update.h"
+#include "catalog/cat_event.h"
 #include "catalog/cat_meta.h"
 #include "job/bus.h"
 #include "job/outcome.h"
@@ -319,6 +320,22 @@ insert_row(const struct plan *p, const char *job_id, const char *backup_id,
     return r;
 }
 
+/* 1 when a backup has the id, or had it: events tell of deleted ones. */
+static int
+is_taken(const struct plan *p, const char *backup_id, struct err *err)
+{
+    struct cat_backup other = {0};
+
+    if (cat_backup_get(p->env->catalog, backup_id, &other, err) >= 0) {
+        cat_backup_done(&other);
+        return 1;
+    }
+    if (err->class != ERR_NOT_FOUND)
+        return err->class;
+    err_clear(err);
+    return cat_event_of_backup(p->env->catalog, backup_id, err);
+}
+
 /* Two backups of VMs of one name in one second differ by a suffix. */
 static int
 insert_unique(const struct plan *p, const char *job_id,
@@ -328,20 +345,15 @@ insert_unique(const struct plan *p, const char *job_id,
 
     naming_backup_id(p->vm->name, time_utc_us() / 1000000, base);
     for (int i = 1; i <= ID_TRIES; i++) {
-        struct cat_backup other = {0};
+        int taken;
 
         if (i == 1)
             snprintf(backup_id, NAMING_BACKUP_ID_SIZE, "%s", base);
         else
             snprintf(backup_id, NAMING_BACKUP_ID_SIZE, "%.80s-%d", base, i);
-        if (cat_backup_get(p->env->catalog, backup_id, &other, err) >= 0) {
-            cat_backup_done(&other);
-            continue;
-        }
-        if (err->class != ERR_NOT_FOUND)
-            return err->class;
-        err_clear(err);
-        return insert_row(p, job_id, backup_id, err);
+        taken = is_taken(p, backup_id, err);
+        if (taken <= 0)
+            return taken < 0 ? err->class : insert_row(p, job_id, backup_id, err);
     }
     return err_set(err, ERR_LIMIT, "too_many_requests",
                    "%d backups of '%s' were started within this second", ID_TRIES,

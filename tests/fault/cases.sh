@@ -4,7 +4,7 @@
 # Small requests: a slow source gives one of them before a deadline passes.
 start_backup() {
     revive
-    api POST /backups '{"vm_id":"'"$1"'","repository_id":"1","backup_type":"full","limits":{"request_bytes":65536,"requests":2,"connections":1}}' |
+    api POST /backups '{"vm_id":"'"$1"'","repository_id":"1","backup_type":"full","retries":0,"limits":{"request_bytes":65536,"requests":2,"connections":1}}' |
         jq -r '.backup_id // empty'
 }
 error_of() { api GET "/backups/$1" | jq -r '"\(.error.code // "none"): \(.error.message // "")"'; }
