@@ -10,6 +10,7 @@ node_pid=''
 node_url=''
 sim_url='' sim_sha256=''
 n=0
+case_began=$SECONDS # of the script's clock
 failures=0 # the exit status of the script that sources this
 problems=()
 hub_options=()
@@ -34,6 +35,8 @@ problem() { problems+=("$*"); }
 verdict() {
     revive
     n=$((n + 1))
+    echo "# $((SECONDS - case_began)) s"
+    case_began=$SECONDS
     if [ "${#problems[@]}" -eq 0 ]; then
         echo "ok $n - $1"
     else
