@@ -23,7 +23,8 @@ cat_backup_set_phase(struct catalog *c, const char *job_id, const char *phase,
     CLEANUP_STMT struct stmt s = {0};
 
     if (stmt_open(&s, c,
-                  "UPDATE backup_jobs SET current_phase = ? WHERE job_id = ? "
+                  "UPDATE backup_jobs SET current_phase = " PHASE_UNLESS_CANCELLING
+                  " WHERE job_id = ? "
                   "AND state IN ('pending', 'running')",
                   err) < 0)
         return err->class;

@@ -16,7 +16,8 @@ struct cat_transition {
 int cat_backup_set_state(struct catalog *c, const char *job_id,
                          const struct cat_transition *t, struct err *err);
 
-/* Only while the job is not terminal: else ERR_EXISTS "state_conflict". */
+/* Only while the job is not terminal: else ERR_EXISTS "state_conflict".  "cancelling"
+ * stays whatever is set after it, here and by cat_backup_set_state(). */
 int cat_backup_set_phase(struct catalog *c, const char *job_id, const char *phase,
                          struct err *err);
 

@@ -16,9 +16,13 @@ int job_rows_page(struct stmt *s, const struct row_map *m, const char *filter,
                   const struct cat_page *page, void **ret_v, size_t *ret_n,
                   bool *ret_more);
 
+/* A cancel that was asked for is remembered to the end of the job, whatever step its
+ * thread comes to meanwhile: a start of the hub goes by it. */
+#define PHASE_UNLESS_CANCELLING                                                          \
+    "CASE current_phase WHEN 'cancelling' THEN current_phase ELSE ? END"
 /* For job_rows_set_state() and job_rows_finish(). */
 #define JOB_ROWS_SET_STATE(table, id)                                                    \
-    "UPDATE " table " SET state = ?, current_phase = ?, "                                \
+    "UPDATE " table " SET state = ?, current_phase = " PHASE_UNLESS_CANCELLING ", "      \
     "started_us = COALESCE(started_us, ?) WHERE " id " = ? AND state = ? "               \
     "AND state IN ('pending', 'running') AND ? IN ('pending', 'running')"
 #define JOB_ROWS_FINISH(table, id)                                                       \

@@ -172,6 +172,7 @@ work(struct vsphere_job *job, struct err *err)
     if (vsphere_snapshot_still(job, STILL_PATIENCE_S, err) < 0)
         return err->class;
     vsphere_report_held(job);
+    FAILPOINT(CLIENT_SNAPSHOT_HELD);
     return 0;
 }
 

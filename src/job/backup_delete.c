@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "catalog/cat_backup.h"
@@ -136,6 +137,7 @@ finish_claimed(struct job_env *env, const char *job_id, struct err *err)
             r = remove_rows(env, &row, "recovery", err);
     } else if (why.class == ERR_EXISTS) {
         r = tell_failed(env, &row, &why, err);
+        FAILPOINT(DELETE_GIVEN_UP);
     } else {
         *err = why;
     }

@@ -183,6 +183,7 @@ backup_event(struct backup_job *b, const struct job_event *e, struct err *err)
     case EVENT_SNAPSHOT_REMOVED:
         return backup_snapshot_event(b, e, err);
     case EVENT_SNAPSHOT_HELD:
+        FAILPOINT(SNAPSHOT_HELD);
         if (b->vsphere)
             b->vsphere->held = true;
         return 0;

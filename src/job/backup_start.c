@@ -516,6 +516,7 @@ backup_cancel(struct job_env *env, const char *backup_id, struct err *err)
         /* First the row, so that a hub that dies now remembers it; a catalog that is busy
          * must not keep the cancel away. */
         (void)cat_backup_set_phase(env->catalog, row.job_id, "cancelling", &ignored);
+        FAILPOINT(CANCEL_STORED);
         live_cancel(live);
     } else if (strcmp(row.state, "cancelled") != 0)
         err_set(err, ERR_EXISTS, "not_running", "backup '%s' is %s: nothing to cancel",

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -181,6 +182,7 @@ settle_unfinished(struct recovery *rec, const struct cat_backup *row)
     } else if (r == 0) {
         CLEANUP_FREE char *cleanup = unmake(rec, row->job_id);
 
+        FAILPOINT(RECOVERY_UNMADE);
         end_backup(rec->env, row, cleanup, &err);
         rec->report->interrupted++;
     } else {

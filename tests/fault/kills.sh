@@ -120,11 +120,7 @@ at_recovered() {
     id=$(made_after "$before")
     until_true "$wait_s" hub_is_gone || problem 'the hub never came to the transfer'
     stop_daemon hub
-    env "SENDENSE_FAILPOINT=$1" "$BUILD_DIR/sendense-hub" run --data "$work/data" --listen 127.0.0.1:0 --nbd-ports "$ports" >/dev/null 2>>"$work/hub.log" &
-    # shellcheck disable=SC2034 # of the rig
-    hub_pid=$!
-    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
-    stop_daemon hub
+    start_hub_to_die "$1"
     start_hub
     goes_on "$id" "$1"
     check_all "$id"
@@ -189,6 +185,76 @@ at_delete() {
     stop_daemon hub
     start_hub
     [ "$(api GET "/backups/$id" | jq -r .code)" = backup_not_found ] || problem 'a deletion that had begun is not finished'
+    check_all ''
+}
+
+# The node is asked later, so that one that hangs does not hold up the start.
+has_cleanup() { api GET "/backups/$1" | jq -e '.cleanup | (.released | type == "array") and (.left | map(select(.kind != "node_job")) == [])' >/dev/null; }
+
+# start_hub_to_die STEP: a hub that never gets ready, as it dies in its recovery.
+start_hub_to_die() {
+    env "SENDENSE_FAILPOINT=$1" "$BUILD_DIR/sendense-hub" run --data "$work/data" --listen 127.0.0.1:0 --nbd-ports "$ports" "${hub_options[@]}" >/dev/null 2>>"$work/hub.log" &
+    # shellcheck disable=SC2034 # of the rig
+    hub_pid=$!
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    stop_daemon hub
+}
+
+# The hub dies when it has noted that somebody wants the job to end, and before the job hears of it.
+at_cancel() {
+    local id
+    stop_daemon hub
+    start_hub "SENDENSE_FAILPOINT=$1"
+    id=$(api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full","retries":3,"limits":{"rate_bytes_per_s":100000}}' | jq -r .backup_id)
+    expect 'the job' running "$(job_state "$id")"
+    api POST "/backups/$id/cancel" >/dev/null 2>&1
+    until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
+    stop_daemon hub
+    start_hub
+    expect 'a job that was to be cancelled' 'cancelled cancelled' "$(api GET "/backups/$id" | jq -r '"\(.status) \(.error.code)"')"
+    is_resuming "$id" && problem 'it went on'
+    [ "$(api GET "/backups/$id" | jq '.cleanup.released | length')" -gt 0 ] || problem "the record says nothing: $(api GET "/backups/$id" | jq -c .cleanup)"
+    has_cleanup "$id" || problem "left over: $(api GET "/backups/$id" | jq -c .cleanup)"
+    check_all "$id"
+}
+
+# The recovery dies when it has removed what a job made, and has not said that the job is over.
+at_unmade() {
+    local before id
+    stop_daemon hub
+    start_hub SENDENSE_FAILPOINT=hub.layer_created
+    before=$(newest_backup)
+    begin 3
+    until_true "$wait_s" hub_is_gone || problem 'the hub never came to a layer'
+    stop_daemon hub
+    id=$(made_after "$before")
+    start_hub_to_die "$1"
+    expect 'the job before its end' running "$(sql "SELECT state FROM backup_jobs WHERE backup_id = '$id'")"
+    start_hub
+    expect 'a job that could not go on' 'failed interrupted' "$(api GET "/backups/$id" | jq -r '"\(.status) \(.error.code)"')"
+    has_cleanup "$id" || problem "it has no record of what was removed: $(api GET "/backups/$id" | jq -c .cleanup)"
+    check_all "$id"
+}
+
+# A deletion whose entry outlived its hub, of a backup that something stands on by now: no hub makes such a pair, an older
+# one could.  The next one dies when it has said that it gives the deletion up, and before the entry is gone.
+at_given_up() {
+    local child
+    child=$(api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"incremental"}' | jq -r .backup_id)
+    until_true "$wait_s" job_is_over "$child"
+    expect 'the incremental' completed "$(job_state "$child")"
+    stop_daemon hub
+    sqlite3 -cmd '.timeout 10000' "$work/data/catalog.db" "INSERT INTO job_resources (id, job_id, kind, res_key, state, open_mark, created_us, updated_us)
+        SELECT 990001, job_id, 'delete', repository_id || ':vms/' || vm_id || '/points/000001.json', 'intent', 1, created_us, created_us FROM backup_jobs WHERE backup_id = '$first_backup'"
+    expect 'open entries' 1 "$(open_entries | wc -l)"
+    start_hub_to_die "$1"
+    expect 'open entries after the kill' 1 "$(open_entries | wc -l)"
+    start_hub
+    until_true "$wait_s" journal_is_empty || problem "the entry stays: $(open_entries)"
+    expect 'what was to be deleted' completed "$(job_state "$first_backup")"
+    [ "$(sql "SELECT count(*) FROM events WHERE type = 'backup.delete_failed' AND code = 'backup_has_children' AND backup_id = '$first_backup'")" -ge 1 ] || problem 'I6: no event tells that the deletion is given up'
+    check_restores "$child"
+    api DELETE "/backups/$child" >/dev/null
     check_all ''
 }
 

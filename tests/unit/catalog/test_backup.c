@@ -93,6 +93,12 @@ test_states(void **state)
     assert_int_equal(b.attempt, 2);
     assert_string_equal(b.job_token_hash, "cd");
     cat_backup_done(&b);
+    /* A cancel is not forgotten when the job comes to its next step. */
+    T_OK(cat_backup_set_phase(c, JOB("1"), "cancelling", &err));
+    T_OK(cat_backup_set_phase(c, JOB("1"), "verifying", &err));
+    T_OK(cat_backup_get_by_job(c, JOB("1"), &b, &err));
+    assert_string_equal(b.current_phase, "cancelling");
+    cat_backup_done(&b);
     T_OK(cat_backup_finish(c, JOB("1"), &f, &err));
     T_ERR(ERR_EXISTS, "state_conflict", cat_backup_finish(c, JOB("1"), &f, &err));
     f.from = NULL;
