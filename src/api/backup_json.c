@@ -169,6 +169,7 @@ disk_to_json(const struct cat_backup *b, const struct cat_backup_disk *d,
     put_str(o, "reason", d->reason);
     put_str(o, "status", d->state);
     put_str(o, "error_message", d->error_message);
+    put_str(o, "verification", d->verification);
     put_str(o, "parent_layer_id", d->parent_layer_id);
     put_str(o, "layer_id", d->layer_id);
     put_str(o, "datastore", d->datastore);

@@ -110,6 +110,8 @@ cat_backup_insert(struct catalog *c, const struct cat_backup *b, struct err *err
         struct cat_backup_disk d = b->disks[i];
 
         d.job_id = b->job_id;
+        if (!d.verification)
+            d.verification = b->verification;
         rc = backup_disk_insert(c, &d, err);
     }
     if (rc < 0) {

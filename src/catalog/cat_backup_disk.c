@@ -11,7 +11,7 @@
     "error_message, "                                                                    \
     "bytes_read, bytes_sent, bytes_zero, bytes_skipped, bytes_audit, bytes_stored, "     \
     "checkpoint, source_uuid, datastore, audit_sampled, audit_bad, frozen_file, "        \
-    "frozen_on, checkpoint_block, checkpoint_records"
+    "frozen_on, checkpoint_block, checkpoint_records, verification"
 
 static const struct row_field fields[] = {
     ROW_FIELD(cat_backup_disk, TEXT, job_id),
@@ -51,6 +51,7 @@ static const struct row_field fields[] = {
     ROW_FIELD(cat_backup_disk, TEXT, frozen_on),
     ROW_FIELD(cat_backup_disk, U64, checkpoint_block),
     ROW_FIELD(cat_backup_disk, U64, checkpoint_records),
+    ROW_FIELD(cat_backup_disk, TEXT, verification),
 };
 const struct row_map cat_backup_disk_map = ROW_MAP(cat_backup_disk, fields);
 
@@ -69,7 +70,7 @@ backup_disk_insert(struct catalog *c, const struct cat_backup_disk *d, struct er
                   "INSERT INTO backup_disks (" COLUMNS
                   ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
                   "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?)",
+                  "?, ?, ?, ?, ?)",
                   err) < 0)
         return err->class;
     row_bind(&s, &cat_backup_disk_map, d);
@@ -242,6 +243,21 @@ cat_backup_disk_set_merged(struct catalog *c, struct cat_disk_ref d,
     bind_text(&s, m->layer_root);
     bind_i64(&s, m->records);
     bind_u64(&s, m->bytes_stored);
+    return exec_disk(&s, d);
+}
+
+int
+cat_backup_disk_set_verification(struct catalog *c, struct cat_disk_ref d,
+                                 const char *verification, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE backup_disks SET verification = ? "
+                  "WHERE job_id = ? AND disk_index = ?",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, verification);
     return exec_disk(&s, d);
 }
 

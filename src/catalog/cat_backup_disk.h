@@ -43,6 +43,9 @@ struct cat_backup_disk {
     /* Where another attempt goes on: durable in layer and manifest. */
     uint64_t checkpoint_block;   /* all before it is dealt with */
     uint64_t checkpoint_records; /* of the manifest */
+    /* As the backup's, of this disk alone: `failed` = it, or what it stands on, is
+     * damaged.  NULL when inserted: as the backup's. */
+    const char *verification;
 };
 
 void cat_backup_disk_done(struct cat_backup_disk *d);
@@ -103,6 +106,10 @@ struct cat_disk_merge {
 };
 int cat_backup_disk_set_merged(struct catalog *c, struct cat_disk_ref d,
                                const struct cat_disk_merge *m, struct err *err);
+
+/* Of this disk alone: the backup's is the caller's (catalog/cat_backup_update.h). */
+int cat_backup_disk_set_verification(struct catalog *c, struct cat_disk_ref d,
+                                     const char *verification, struct err *err);
 
 /* One more audit.  After one that found something both are added up; after one that did
  * not (of an attempt that was begun anew) the new one counts alone. */

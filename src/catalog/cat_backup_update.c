@@ -1,6 +1,7 @@
 #include "catalog/cat_backup_update.h"
 
 #include "catalog/job_rows.h"
+#include "catalog/stmt.h"
 
 static const struct job_rows rows = {JOB_ROWS_STATE("backup_jobs", "job_id"),
                                      "backup_not_found", "backup"};
@@ -67,9 +68,9 @@ cat_backup_finish(struct catalog *c, const char *job_id, const struct cat_finish
     return job_rows_change(&s, &rows, c, job_id);
 }
 
-int
-cat_backup_set_verification(struct catalog *c, const char *job_id,
-                            const struct cat_verification *v, struct err *err)
+static int
+set_verdict(struct catalog *c, const char *job_id, const struct cat_verification *v,
+            struct err *err)
 {
     CLEANUP_STMT struct stmt s = {0};
 
@@ -96,13 +97,75 @@ cat_backup_set_verification(struct catalog *c, const char *job_id,
     return stmt_exec_one(&s, "backup_not_found", "backup");
 }
 
-int
-cat_backup_condemn_above(struct catalog *c, const char *layer_id, int64_t now_us,
-                         const char *why, struct err *err)
+static int
+set_all_disks(struct catalog *c, const char *job_id, const char *verification,
+              struct err *err)
 {
     CLEANUP_STMT struct stmt s = {0};
 
-    /* The depth ends a chain that bites its own tail. */
+    if (stmt_open(&s, c, "UPDATE backup_disks SET verification = ? WHERE job_id = ?",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, verification);
+    bind_text(&s, job_id);
+    return stmt_exec(&s) < 0 ? err->class : 0;
+}
+
+int
+cat_backup_set_verification(struct catalog *c, const char *job_id,
+                            const struct cat_verification *v, struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+
+    if (catalog_tx_begin(c, &tx, err) < 0 || set_verdict(c, job_id, v, err) < 0 ||
+        set_all_disks(c, job_id, v->verification, err) < 0)
+        return err->class;
+    return catalog_tx_commit(&tx, err);
+}
+
+int
+cat_backup_condemn_disk(struct catalog *c, struct cat_disk_ref d, const char *readback,
+                        int64_t now_us, struct err *err)
+{
+    const struct cat_verification v = {
+        .verification = "failed", .readback = readback, .verified_us = now_us};
+    CLEANUP_TX struct catalog_tx tx = {0};
+
+    if (catalog_tx_begin(c, &tx, err) < 0 || set_verdict(c, d.job_id, &v, err) < 0 ||
+        cat_backup_disk_set_verification(c, d, "failed", err) < 0)
+        return err->class;
+    return catalog_tx_commit(&tx, err);
+}
+
+/* Layers above one, and their jobs.  The depth ends a chain that bites its own tail. */
+#define ABOVE                                                                            \
+    "WITH RECURSIVE above (layer_id, job_id, depth) AS ("                                \
+    "SELECT layer_id, job_id, 1 FROM backup_disks WHERE parent_layer_id = ? "            \
+    "UNION ALL SELECT d.layer_id, d.job_id, above.depth + 1 FROM backup_disks d "        \
+    "JOIN above ON d.parent_layer_id = above.layer_id WHERE above.depth < 4096) "
+
+static int
+condemn_disks_above(struct catalog *c, const char *layer_id, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
+    if (stmt_open(&s, c,
+                  "UPDATE backup_disks SET verification = 'failed' "
+                  "WHERE layer_id IN (" ABOVE "SELECT above.layer_id FROM above "
+                  "JOIN backup_jobs ON backup_jobs.job_id = above.job_id "
+                  "WHERE backup_jobs.state = 'completed')",
+                  err) < 0)
+        return err->class;
+    bind_text(&s, layer_id);
+    return stmt_exec(&s) < 0 ? err->class : 0;
+}
+
+static int
+condemn_backups_above(struct catalog *c, const char *layer_id, int64_t now_us,
+                      const char *why, struct err *err)
+{
+    CLEANUP_STMT struct stmt s = {0};
+
     if (stmt_open(
             &s, c,
             "UPDATE backup_jobs SET verification = 'failed', verified_us = ?, "
@@ -110,18 +173,25 @@ cat_backup_condemn_above(struct catalog *c, const char *layer_id, int64_t now_us
             "ELSE error_phase END, "
             "error_message = CASE WHEN error_code IS NULL THEN ? ELSE error_message END, "
             "error_code = COALESCE(error_code, 'parent_damaged') "
-            "WHERE state = 'completed' AND job_id IN ("
-            "WITH RECURSIVE above (layer_id, job_id, depth) AS ("
-            "SELECT layer_id, job_id, 1 FROM backup_disks WHERE parent_layer_id = ? "
-            "UNION ALL SELECT d.layer_id, d.job_id, above.depth + 1 FROM backup_disks d "
-            "JOIN above ON d.parent_layer_id = above.layer_id WHERE above.depth < 4096) "
-            "SELECT job_id FROM above)",
+            "WHERE state = 'completed' AND job_id IN (" ABOVE "SELECT job_id FROM above)",
             err) < 0)
         return err->class;
     bind_i64(&s, now_us);
     bind_message(&s, why);
     bind_text(&s, layer_id);
     return stmt_exec(&s) < 0 ? err->class : 0;
+}
+
+int
+cat_backup_condemn_above(struct catalog *c, const char *layer_id, int64_t now_us,
+                         const char *why, struct err *err)
+{
+    CLEANUP_TX struct catalog_tx tx = {0};
+
+    if (catalog_tx_begin(c, &tx, err) < 0 || condemn_disks_above(c, layer_id, err) < 0 ||
+        condemn_backups_above(c, layer_id, now_us, why, err) < 0)
+        return err->class;
+    return catalog_tx_commit(&tx, err);
 }
 
 int

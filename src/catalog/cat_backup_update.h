@@ -3,6 +3,7 @@
 #ifndef SENDENSE_CATALOG_CAT_BACKUP_UPDATE_H
 #define SENDENSE_CATALOG_CAT_BACKUP_UPDATE_H
 
+#include "catalog/cat_backup_disk.h"
 #include "catalog/catalog.h"
 
 /* Compare-and-set between states that are not terminal: ERR_EXISTS "state_conflict" when
@@ -38,8 +39,9 @@ struct cat_finish {
 int cat_backup_finish(struct catalog *c, const char *job_id, const struct cat_finish *f,
                       struct err *err);
 
-/* In any state: verification goes on after completion.  The error of a completed backup
- * (an import found it damaged) is over when it is `verified`. */
+/* Of the backup and all its disks, in any state: verification goes on after completion.
+ * The error of a completed backup (an import found it damaged) is over when it is
+ * `verified`. */
 struct cat_verification {
     const char *verification;
     const char *readback; /* NULL = not read back */
@@ -48,8 +50,14 @@ struct cat_verification {
 int cat_backup_set_verification(struct catalog *c, const char *job_id,
                                 const struct cat_verification *v, struct err *err);
 
-/* Every completed backup with a layer that stands on @layer_id, whatever lies between, is
- * `failed` from now on; @why is its error "parent_damaged", unless it has one already. */
+/* Disk @d is `failed` from now on, and so is its backup; what its other disks are stays.
+ */
+int cat_backup_condemn_disk(struct catalog *c, struct cat_disk_ref d,
+                            const char *readback, int64_t now_us, struct err *err);
+
+/* Every disk of a completed backup that stands on @layer_id, whatever lies between, is
+ * `failed` from now on, and so is its backup: @why is the error "parent_damaged" of that,
+ * unless it has one already. */
 int cat_backup_condemn_above(struct catalog *c, const char *layer_id, int64_t now_us,
                              const char *why, struct err *err);
 /* What a merge made of it: its disks stand on something, or not any more. */

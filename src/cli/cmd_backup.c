@@ -77,6 +77,7 @@ static const struct output_col disk_list[] = {
     {"READ AS", "read_mode"},
     {"REASON", "reason"},
     {"STATUS", "status", OUTPUT_STATUS},
+    {"VERIFICATION", "verification", OUTPUT_STATUS},
     {"PORT", "nbd_port"},
     {"FILE", "qcow2_path"},
     {"ERROR", "error_message"},

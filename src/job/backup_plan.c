@@ -28,8 +28,8 @@ damaged(struct err *err, const char *locator, const char *what)
     return err_set(err, ERR_CORRUPT, "chain_broken", "layer '%s': %s", locator, what);
 }
 
-/* What a verification said of the backup that made a layer counts for all that stand on
- * it. */
+/* What is known of the disk in the backup that made a layer counts for all that stand on
+ * it; what its other disks are does not. */
 static int
 check_verdict(const struct plan_question *q, const char *layer_id, const char *locator,
               struct err *err)
@@ -40,10 +40,10 @@ check_verdict(const struct plan_question *q, const char *layer_id, const char *l
 
     if (r >= 0)
         r = cat_backup_get_by_job(q->env->catalog, d.job_id, &b, err);
-    if (r >= 0 && strcmp(b.verification, "verified") != 0)
+    if (r >= 0 && strcmp(d.verification, "verified") != 0)
         r = err_set(err, ERR_CORRUPT, "chain_broken",
-                    "layer '%s': the verification of backup '%s' says '%s'", locator,
-                    b.backup_id, b.verification);
+                    "layer '%s': the verification of this disk of backup '%s' says '%s'",
+                    locator, b.backup_id, d.verification);
     else if (r < 0 && err->class == ERR_NOT_FOUND)
         r = damaged(err, locator, "the catalog does not know its backup");
     cat_backup_done(&b);

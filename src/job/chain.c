@@ -34,15 +34,6 @@ as_broken(struct err *err)
     return err->class;
 }
 
-static const struct point_disk *
-find_disk(const struct point *p, const char *locator)
-{
-    for (size_t i = 0; i < p->n_disks; i++)
-        if (strcmp(p->disks[i].locator, locator) == 0)
-            return &p->disks[i];
-    return NULL;
-}
-
 static int
 add(struct chain *c, struct repo *repo, const struct point_disk *d, struct err *err)
 {
@@ -80,7 +71,7 @@ add_layer(struct chain *c, struct repo *repo, const char *locator, const char *w
         as_broken(err);
         return err_prefix(err, "layer '%s'", locator);
     }
-    d = find_disk(&point, locator);
+    d = point_find_disk(&point, locator);
     if (!d)
         return broken(locator, "the restore point of its number does not name it", err);
     if (want[0] && strcmp(want, d->layer_id) != 0)

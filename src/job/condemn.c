@@ -49,15 +49,16 @@ int
 condemn_layer(const struct job_env *env, const char *layer_id, const char *readback,
               char ret_backup_id[NAMING_BACKUP_ID_SIZE], struct err *err)
 {
-    const struct cat_verification v = {
-        .verification = "failed", .readback = readback, .verified_us = time_utc_us()};
     struct cat_backup_disk d = {0};
     struct cat_backup b = {0};
     int r = find(env, layer_id, &d, &b, err);
 
     ret_backup_id[0] = '\0';
     if (r >= 0)
-        r = cat_backup_set_verification(env->catalog, b.job_id, &v, err);
+        r = cat_backup_condemn_disk(
+            env->catalog,
+            (struct cat_disk_ref){.job_id = d.job_id, .disk_index = d.disk_index},
+            readback, time_utc_us(), err);
     if (r >= 0)
         r = condemn_above(env, &d, &b, err);
     if (r >= 0) {
@@ -78,7 +79,7 @@ check_parent(const struct job_env *env, const char *layer_id, bool *ret, struct 
     struct cat_backup b = {0};
     int r = find(env, layer_id, &d, &b, err);
 
-    if (r >= 0 && strcmp(b.verification, "failed") == 0) {
+    if (r >= 0 && strcmp(d.verification, "failed") == 0) {
         *ret = true;
         r = condemn_above(env, &d, &b, err);
     } else if (r < 0 && err->class == ERR_NOT_FOUND) {

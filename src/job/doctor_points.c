@@ -59,9 +59,7 @@ files_are_there(const struct points_look *pl, const struct point *p)
 static int
 check_chains(const struct points_look *pl, const struct point *p, struct err *err)
 {
-    uint32_t bad_disk;
-
-    if (point_check_files(pl->repo, p, &bad_disk, err) < 0)
+    if (point_check_files(pl->repo, p, NULL, err) < 0)
         return err->class;
     for (size_t i = 0; i < p->n_disks; i++) {
         CLEANUP_CHAIN struct chain c = {0};

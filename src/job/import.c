@@ -122,7 +122,7 @@ check_parent(struct import *im, const struct point_disk *d, struct err *err)
     } else if (r >= 0 && strcmp(parent.disk_uuid, d->disk_uuid) != 0) {
         r = err_set(err, ERR_CORRUPT, "verification_failed",
                     "disk %u: its layer stands on one of another disk", d->key);
-    } else if (r >= 0 && strcmp(b.verification, "failed") == 0) {
+    } else if (r >= 0 && strcmp(parent.verification, "failed") == 0) {
         r = err_set(err, ERR_CORRUPT, "verification_failed",
                     "disk %u: its layer stands on backup '%s', which is damaged", d->key,
                     b.backup_id);
@@ -132,15 +132,34 @@ check_parent(struct import *im, const struct point_disk *d, struct err *err)
     return r < 0 ? err->class : 0;
 }
 
+/* What is wrong with the point's disks: bad[i] is set, *ret_damage names all of them. */
 static int
-check_parents(struct import *im, const struct point *p, uint32_t *ret_disk,
-              struct err *err)
+find_damage(struct import *im, const struct point *p, bool *bad, struct err *ret_damage,
+            struct err *err)
 {
-    for (size_t i = 0; i < p->n_disks; i++)
-        if (check_parent(im, &p->disks[i], err) < 0) {
-            *ret_disk = p->disks[i].index;
+    if (point_check_files(im->repo, p, bad, ret_damage) < 0 &&
+        ret_damage->class != ERR_CORRUPT) {
+        *err = *ret_damage;
+        return err->class;
+    }
+    for (size_t i = 0; i < p->n_disks; i++) {
+        struct err one = ERR_INIT;
+
+        if (bad[i] || check_parent(im, &p->disks[i], &one) >= 0)
+            continue;
+        if (one.class != ERR_CORRUPT) {
+            *err = one;
             return err->class;
         }
+        bad[i] = true;
+        if (ret_damage->class != 0) {
+            CLEANUP_FREE char *before = xstrdup(ret_damage->msg);
+
+            err_set(ret_damage, ERR_CORRUPT, one.code, "%s; %s", before, one.msg);
+        } else {
+            *ret_damage = one;
+        }
+    }
     return 0;
 }
 
@@ -188,23 +207,31 @@ fill_disk(const struct point *p, size_t i, struct roots *roots, struct cat_backu
                   .stored = s->bytes.stored}};
 }
 
-/* A backup that was completed and is damaged now, as a verification would have marked it.
- */
+/* A backup that was completed and is damaged now, as a verification would have marked it:
+ * it and the disks that are, of which the error names the first. */
 static void
-mark_damaged(struct cat_backup *row, uint32_t disk, const struct err *why)
+mark_damaged(struct cat_backup *row, struct cat_backup_disk *disks, const bool *bad,
+             const struct err *why)
 {
+    const char *as_its_point_says = row->verification;
+
+    for (size_t i = row->n_disks; i > 0; i--) {
+        disks[i - 1].verification =
+            bad[i - 1] ? verification_to_str(VERIFICATION_FAILED) : as_its_point_says;
+        if (bad[i - 1])
+            row->error_disk = disks[i - 1].disk_index;
+    }
     row->verification = verification_to_str(VERIFICATION_FAILED);
     row->readback = NULL;
     row->verified_us = time_utc_us();
     row->error_code = why->code;
     row->error_phase = "importing";
-    row->error_disk = disk;
     row->error_message = why->msg;
 }
 
-/* @damage of class 0: none; else it is about disk @bad_disk. */
+/* @damage of class 0: none; else it is about the disks that @bad says. */
 static int
-insert_backup(struct import *im, const struct point *p, uint32_t bad_disk,
+insert_backup(struct import *im, const struct point *p, const bool *bad,
               const struct err *damage, struct err *err)
 {
     CLEANUP_FREE struct cat_backup_disk *disks = xcalloc(p->n_disks, sizeof *disks);
@@ -239,7 +266,7 @@ insert_backup(struct import *im, const struct point *p, uint32_t bad_disk,
     for (size_t i = 0; i < p->n_disks; i++)
         fill_disk(p, i, &roots[i], &disks[i]);
     if (damage->class != 0)
-        mark_damaged(&row, bad_disk, damage);
+        mark_damaged(&row, disks, bad, damage);
     return cat_backup_insert(im->env->catalog, &row, err);
 }
 
@@ -278,8 +305,8 @@ import_point(struct import *im, const char *name, struct err *ret_damage, struct
 {
     CLEANUP_TX struct catalog_tx tx = {0};
     CLEANUP_POINT struct point p = {0};
+    CLEANUP_FREE bool *bad = NULL;
     struct cat_backup known = {0};
-    uint32_t bad_disk = 0;
 
     if (read_point(im, name, &p, err) < 0)
         return err->class;
@@ -290,14 +317,11 @@ import_point(struct import *im, const char *name, struct err *ret_damage, struct
     if (err->class != ERR_NOT_FOUND)
         return err->class;
     err_clear(err);
-    if ((point_check_files(im->repo, &p, &bad_disk, ret_damage) < 0 ||
-         check_parents(im, &p, &bad_disk, ret_damage) < 0) &&
-        ret_damage->class != ERR_CORRUPT) {
-        *err = *ret_damage;
+    bad = xcalloc(p.n_disks, sizeof *bad);
+    if (find_damage(im, &p, bad, ret_damage, err) < 0)
         return err->class;
-    }
     if (catalog_tx_begin(im->env->catalog, &tx, err) < 0 || ensure_vm(im, &p, err) < 0 ||
-        insert_backup(im, &p, bad_disk, ret_damage, err) < 0 ||
+        insert_backup(im, &p, bad, ret_damage, err) < 0 ||
         tell_damage(im, &p, ret_damage, err) < 0 || catalog_tx_commit(&tx, err) < 0)
         return err->class;
     if (ret_damage->class != 0)

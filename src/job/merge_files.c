@@ -263,15 +263,6 @@ read_new_layer(struct merge_files *m, struct merged_layer *ret, struct err *err)
     return merged_layer_decode(b.data ? b.data : "", b.len, ret, err);
 }
 
-static const struct point_disk *
-find_disk(const struct point *p, const char *locator)
-{
-    for (size_t i = 0; i < p->n_disks; i++)
-        if (strcmp(p->disks[i].locator, locator) == 0)
-            return &p->disks[i];
-    return NULL;
-}
-
 static int
 run_worker(struct merge_files *m, struct verify_disk *d, struct err *err)
 {
@@ -312,7 +303,7 @@ read_back(struct merge_files *m, struct err *err)
     name = point_files_name(at.vm_uuid, at.seq);
     if (point_files_read(m->repo, name, &point, err) < 0)
         return err->class;
-    pd = find_disk(&point, m->child);
+    pd = point_find_disk(&point, m->child);
     if (!pd)
         return err_set(err, ERR_CORRUPT, "chain_broken",
                        "point '%s' does not name layer '%s'", name, m->child);

@@ -15,29 +15,10 @@
 #include "job/point_files.h"
 #include "store/repo.h"
 
-struct names {
-    char **v;
-    size_t n;
-};
-
-static int
-collect(void *arg, const char *name, enum repo_entry kind, struct err *err)
+static bool
+is_named_folder(const struct repo_name *n)
 {
-    struct names *l = arg;
-
-    if (kind != REPO_ENTRY_DIR || !uuid_is_valid(name))
-        return 0;
-    l->v = xreallocarray(l->v, l->n + 1, sizeof *l->v);
-    l->v[l->n++] = xstrdup(name);
-    return 0;
-}
-
-static void
-names_done(struct names *l)
-{
-    for (size_t i = 0; i < l->n; i++)
-        free(l->v[i]);
-    free(l->v);
+    return n->kind == REPO_ENTRY_DIR && uuid_is_valid(n->name);
 }
 
 static bool
@@ -121,23 +102,23 @@ static int
 settle_vm(struct job_env *env, struct repo *repo, const char *vm, struct err *err)
 {
     CLEANUP_FREE char *dir = xasprintf("vms/%s/disks", vm);
-    struct names disks = {0};
-    int r = repo_list(repo, dir, collect, &disks, err);
+    CLEANUP_REPO_NAMES struct repo_names disks = {0};
+    int r = repo_list_names(repo, dir, &disks, err);
 
     for (size_t i = 0; r >= 0 && i < disks.n; i++)
-        r = settle_disk(env, repo, vm, disks.v[i], err);
-    names_done(&disks);
+        if (is_named_folder(&disks.v[i]))
+            r = settle_disk(env, repo, vm, disks.v[i].name, err);
     return r;
 }
 
 int
 merge_settle_found(struct job_env *env, struct repo *repo, struct err *err)
 {
-    struct names vms = {0};
-    int r = repo_list(repo, "vms", collect, &vms, err);
+    CLEANUP_REPO_NAMES struct repo_names vms = {0};
+    int r = repo_list_names(repo, "vms", &vms, err);
 
     for (size_t i = 0; r >= 0 && i < vms.n; i++)
-        r = settle_vm(env, repo, vms.v[i], err);
-    names_done(&vms);
+        if (is_named_folder(&vms.v[i]))
+            r = settle_vm(env, repo, vms.v[i].name, err);
     return r < 0 ? err->class : 0;
 }

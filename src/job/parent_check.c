@@ -136,16 +136,6 @@ parent_check_recall(struct parent_check *c, uint64_t group, struct parent_hashes
     return true;
 }
 
-static uint64_t
-group_blocks(uint64_t blocks, uint64_t group)
-{
-    uint64_t start = group * GROUP;
-
-    if (start >= blocks)
-        return 0;
-    return blocks - start < GROUP ? blocks - start : GROUP;
-}
-
 static bool
 is_zero_from(const struct parent_hashes *h, uint64_t i)
 {
@@ -160,7 +150,7 @@ static int
 matches_locked(struct parent_check *c, uint64_t group, const struct parent_hashes *h,
                struct err *err)
 {
-    uint64_t n = group_blocks(c->blocks, group);
+    uint64_t n = content_root_group_blocks(c->blocks, group);
     uint8_t want[MANIFEST_HASH_SIZE], digest[MANIFEST_HASH_SIZE];
     int r = group_roots_find(c->groups, group, want, err);
 

@@ -114,8 +114,7 @@ is_damage(const struct err *e)
 }
 
 int
-point_check_files(struct repo *repo, const struct point *p, uint32_t *ret_disk,
-                  struct err *err)
+point_check_files(struct repo *repo, const struct point *p, bool *bad, struct err *err)
 {
     for (size_t i = 0; i < p->n_disks; i++) {
         CLEANUP_FREE char *before = err->class != 0 ? xasprintf("%s; ", err->msg) : NULL;
@@ -127,8 +126,8 @@ point_check_files(struct repo *repo, const struct point *p, uint32_t *ret_disk,
             *err = one;
             return err->class;
         }
-        if (!before)
-            *ret_disk = p->disks[i].index;
+        if (bad)
+            bad[i] = true;
         err_set(err, ERR_CORRUPT, "verification_failed", "%s%s", before ? before : "",
                 one.msg);
     }

@@ -5,16 +5,17 @@
 #ifndef SENDENSE_JOB_POINT_CHECK_H
 #define SENDENSE_JOB_POINT_CHECK_H
 
-#include <stdint.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 #include "model/point.h"
 #include "store/repo.h"
 
 /* ERR_CORRUPT "verification_failed": a file is missing or not what the point says; the
- * message names each such disk with its file, *ret_disk is the index of the first one.
- * Any other class: a file could not be read, which says nothing about the backup. */
-int point_check_files(struct repo *repo, const struct point *p, uint32_t *ret_disk,
+ * message names each such disk with its file, and bad[i] (@bad has one for each disk of
+ * the point; NULL ok) is set to true.  Any other class: a file could not be read, which
+ * says nothing about the backup. */
+int point_check_files(struct repo *repo, const struct point *p, bool *bad,
                       struct err *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include "catalog/cat_restore.h"
 #include "catalog/catalog.h"
 #include "job/bus.h"
+#include "job/condemn.h"
 #include "job/outcome.h"
 #include "job/folder.h"
 #include "job/journal.h"
@@ -151,6 +152,16 @@ undo(struct restore_job *j)
     journal_released(j->env, j->id, &j->res_target);
 }
 
+/* A salvage that left something out has found damage, as a verification would have. */
+static int
+store_damage(const struct restore_job *j, struct err *err)
+{
+    char ignored[NAMING_BACKUP_ID_SIZE];
+
+    return condemn_layer(j->env, j->stored.row.disks[j->disk].layer_id, NULL, ignored,
+                         err);
+}
+
 static int
 store_outcome(void *arg, struct err *err)
 {
@@ -194,7 +205,8 @@ store_outcome(void *arg, struct err *err)
     if (json_array_size(j->bad) > 0 &&
         cat_restore_set_bad_ranges(j->env->catalog, j->id, bad, err) < 0)
         return err->class;
-    if (cat_restore_finish(j->env->catalog, j->id, &f, err) < 0 ||
+    if ((salvaged && store_damage(j, err) < 0) ||
+        cat_restore_finish(j->env->catalog, j->id, &f, err) < 0 ||
         bus_emit(j->env, &e, err) < 0)
         return err->class;
     return catalog_tx_commit(&tx, err);

@@ -24,31 +24,6 @@ struct vm_sweep {
     void *arg;
 };
 
-/* Names of one folder. */
-struct names {
-    char **v;
-    size_t n;
-};
-
-static int
-collect(void *arg, const char *name, enum repo_entry kind, struct err *err)
-{
-    struct names *l = arg;
-
-    l->v = xreallocarray(l->v, l->n + 1, sizeof *l->v);
-    l->v[l->n++] = xstrdup(name);
-    return 0;
-}
-
-static void
-names_done(struct names *l)
-{
-    for (size_t i = 0; i < l->n; i++)
-        free(l->v[i]);
-    free(l->v);
-    *l = (struct names){0};
-}
-
 /* The number of a file that Sendense makes; false for anything else, which is left alone.
  */
 static bool
@@ -87,12 +62,12 @@ is_merging(struct repo *repo, const char *dir)
 }
 
 static bool
-has_point(const struct names *points, uint32_t seq)
+has_point(const struct repo_names *points, uint32_t seq)
 {
     for (size_t i = 0; i < points->n; i++) {
         uint32_t s;
 
-        if (naming_seq_from_file(points->v[i], ".json", &s) == 0 && s == seq)
+        if (naming_seq_from_file(points->v[i].name, ".json", &s) == 0 && s == seq)
             return true;
     }
     return false;
@@ -128,24 +103,23 @@ is_known(const struct vm_sweep *s, uint32_t seq, const char *path)
 }
 
 static int
-sweep_disk(const struct vm_sweep *s, const char *dir, const struct names *points,
+sweep_disk(const struct vm_sweep *s, const char *dir, const struct repo_names *points,
            struct err *err)
 {
     struct repo *repo = s->repo;
-    struct names files = {0};
+    CLEANUP_REPO_NAMES struct repo_names files = {0};
     struct err ignored = ERR_INIT;
-    int r = repo_list(repo, dir, collect, &files, err);
+    int r = repo_list_names(repo, dir, &files, err);
     bool merging = r >= 0 && is_merging(repo, dir);
 
     for (size_t i = 0; r >= 0 && !merging && i < files.n; i++) {
         uint32_t seq;
 
-        if (is_of_merge(files.v[i]) ||
-            (file_seq(files.v[i], &seq) && !has_point(points, seq) &&
-             !is_known(s, seq, files.v[i])))
-            found_file(s, dir, files.v[i]);
+        if (is_of_merge(files.v[i].name) ||
+            (file_seq(files.v[i].name, &seq) && !has_point(points, seq) &&
+             !is_known(s, seq, files.v[i].name)))
+            found_file(s, dir, files.v[i].name);
     }
-    names_done(&files);
     /* Only an empty one goes. */
     if (r >= 0 && !s->jobs_run)
         repo_remove_dir(repo, dir, &ignored);
@@ -167,24 +141,22 @@ sweep_vm(const struct vm_sweep *s, struct err *err)
     CLEANUP_FREE char *points_dir = xasprintf("vms/%s/points", s->vm);
     CLEANUP_FREE char *disks_dir = xasprintf("vms/%s/disks", s->vm);
     struct repo *repo = s->repo;
-    struct names points = {0}, disks = {0};
-    int r = repo_list(repo, points_dir, collect, &points, err);
+    CLEANUP_REPO_NAMES struct repo_names points = {0}, disks = {0};
+    int r = repo_list_names(repo, points_dir, &points, err);
 
     for (size_t i = 0; r >= 0 && i < points.n; i++)
-        if (strlen(points.v[i]) > 4 &&
-            strcmp(points.v[i] + strlen(points.v[i]) - 4, ".tmp") == 0 &&
-            !is_being_written(s, points.v[i]))
-            found_file(s, points_dir, points.v[i]);
+        if (strlen(points.v[i].name) > 4 &&
+            strcmp(points.v[i].name + strlen(points.v[i].name) - 4, ".tmp") == 0 &&
+            !is_being_written(s, points.v[i].name))
+            found_file(s, points_dir, points.v[i].name);
     if (r >= 0)
-        r = repo_list(repo, disks_dir, collect, &disks, err);
+        r = repo_list_names(repo, disks_dir, &disks, err);
     for (size_t i = 0; r >= 0 && i < disks.n; i++) {
-        CLEANUP_FREE char *dir = xasprintf("%s/%s", disks_dir, disks.v[i]);
+        CLEANUP_FREE char *dir = xasprintf("%s/%s", disks_dir, disks.v[i].name);
 
-        if (uuid_is_valid(disks.v[i]))
+        if (uuid_is_valid(disks.v[i].name))
             r = sweep_disk(s, dir, &points, err);
     }
-    names_done(&points);
-    names_done(&disks);
     return r;
 }
 
@@ -193,21 +165,20 @@ sweep_vm(const struct vm_sweep *s, struct err *err)
 static int
 sweep_repository(struct vm_sweep *s, struct err *err)
 {
-    struct names vms = {0};
+    CLEANUP_REPO_NAMES struct repo_names vms = {0};
 
-    if (repo_list(s->repo, "vms", collect, &vms, err) < 0)
+    if (repo_list_names(s->repo, "vms", &vms, err) < 0)
         err_prefix(err, "look through '%s'", repo_folder(s->repo));
     for (size_t i = 0; i < vms.n; i++) {
         struct err e = ERR_INIT;
 
-        s->vm = vms.v[i];
+        s->vm = vms.v[i].name;
         if (!uuid_is_valid(s->vm) || sweep_vm(s, &e) >= 0)
             continue;
         log_error("sweep of VM '%s' in '%s': %s", s->vm, repo_folder(s->repo), e.msg);
         if (err->class == 0)
             *err = e;
     }
-    names_done(&vms);
     return err->class;
 }
 

@@ -16,6 +16,11 @@
 #include "job/outcome.h"
 #include "job/stored.h"
 
+struct damage {
+    size_t disk; /* its number in the backup */
+    char layer_id[UUID_STR_SIZE];
+};
+
 /* Everything here belongs to the job's thread. */
 struct verify_job {
     struct job_env *env;
@@ -26,8 +31,9 @@ struct verify_job {
     char *bad_ranges; /* JSON text */
     bool chain;
     bool direct;
-    char (*damaged)[UUID_STR_SIZE]; /* ids of layers: the lowest that is, of each disk */
+    struct damage *damaged; /* the lowest layer that is, of each disk */
     size_t n_damaged;
+    bool *sound;    /* of each disk: all of it was read, and it is right; NULL = none */
     struct err why; /* of the end; class 0 = verified */
 };
 
@@ -40,25 +46,31 @@ job_free(struct verify_job *j)
     joblog_close(j->log);
     free(j->bad_ranges);
     free(j->damaged);
+    free(j->sound);
     live = j->live;
     free(j);
     live_end(live);
 }
 
 static void
-note_damaged(struct verify_job *j, const char *layer_id)
+note_damaged(struct verify_job *j, size_t disk, const char *layer_id)
 {
+    struct damage *d;
+
     j->damaged = xreallocarray(j->damaged, j->n_damaged + 1, sizeof *j->damaged);
-    snprintf(j->damaged[j->n_damaged++], UUID_STR_SIZE, "%s", layer_id);
+    d = &j->damaged[j->n_damaged++];
+    d->disk = disk;
+    snprintf(d->layer_id, UUID_STR_SIZE, "%s", layer_id);
 }
 
 /* A damaged layer takes all above it with it, and the catalog knows these. */
 static void
-note_disk(struct verify_job *j, const struct verify_disk *d)
+note_disk(struct verify_job *j, size_t index, const struct verify_disk *d)
 {
     size_t n = d->damaged && d->below ? d->below->n : 0;
     size_t from = d->damaged_from;
 
+    j->sound[index] = d->done && !d->damaged;
     if (!d->damaged)
         return;
     /* A verification of the tip alone also reads the records of all below it. */
@@ -68,16 +80,15 @@ note_disk(struct verify_job *j, const struct verify_disk *d)
         if (condemn_is_damaged(&d->below->v[k], &ignored))
             from = k;
     }
-    note_damaged(j, from < n ? d->below->v[from].layer_id : d->layer_id);
+    note_damaged(j, index, from < n ? d->below->v[from].layer_id : d->layer_id);
 }
 
-/* The point is gone or another one, or a chain cannot be followed down: then nothing
- * tells which disk could still be had. */
+/* The point is gone or another one: then nothing tells which disk could still be had. */
 static void
 note_all(struct verify_job *j)
 {
     for (size_t i = 0; i < j->stored.row.n_disks; i++)
-        note_damaged(j, j->stored.row.disks[i].layer_id);
+        note_damaged(j, i, j->stored.row.disks[i].layer_id);
 }
 
 /* The chain of disk @index cannot be followed down to its base.  The lowest layer from
@@ -105,19 +116,26 @@ note_broken(struct verify_job *j, size_t index)
         cat_backup_disk_done(&d);
         cat_backup_disk_done(&parent);
     }
-    note_damaged(j, bad);
+    note_damaged(j, index, bad);
 }
 
 static int
 fill(struct verify_job *j, struct verify_disk *disks, struct err *err)
 {
-    for (size_t i = 0; i < j->stored.point.n_disks; i++)
-        if (stored_fill(&j->stored, i, &disks[i], err) < 0) {
-            if (err->class == ERR_CORRUPT)
-                note_broken(j, i);
+    for (size_t i = 0; i < j->stored.point.n_disks; i++) {
+        struct err one = ERR_INIT;
+
+        if (stored_fill(&j->stored, i, &disks[i], &one) >= 0)
+            continue;
+        if (one.class != ERR_CORRUPT) {
+            *err = one;
             return err->class;
         }
-    return 0;
+        note_broken(j, i);
+        if (err->class == 0)
+            *err = one;
+    }
+    return err->class;
 }
 
 static int
@@ -144,11 +162,12 @@ run(struct verify_job *j, struct err *err)
         return err->class;
     v.n = j->stored.point.n_disks;
     v.disks = disks = xcalloc(v.n, sizeof *disks);
+    j->sound = xcalloc(v.n, sizeof *j->sound);
     r = fill(j, disks, err);
     if (r >= 0)
         r = j->chain ? verify_run_chains(&v, err) : verify_run(&v, err);
     for (size_t i = 0; i < v.n; i++)
-        note_disk(j, &disks[i]);
+        note_disk(j, i, &disks[i]);
     j->bad_ranges = verify_bad_ranges_text(&v);
     j->direct = true;
     for (size_t i = 0; i < v.n; i++)
@@ -157,7 +176,16 @@ run(struct verify_job *j, struct err *err)
     return r;
 }
 
-/* The verdict on the backups that made the damaged layers, and on all that need them. */
+static struct cat_disk_ref
+disk_ref(const struct verify_job *j, size_t index)
+{
+    const struct cat_backup_disk *d = &j->stored.row.disks[index];
+
+    return (struct cat_disk_ref){.job_id = d->job_id, .disk_index = d->disk_index};
+}
+
+/* The verdict on the disks that are damaged, on the backups that made the damaged layers,
+ * and on all that need them. */
 static int
 store_damaged(struct verify_job *j, const char *readback, struct err *err)
 {
@@ -166,48 +194,73 @@ store_damaged(struct verify_job *j, const char *readback, struct err *err)
     if (j->n_damaged == 0)
         note_all(j);
     for (size_t i = 0; i < j->n_damaged; i++)
-        if (condemn_layer(j->env, j->damaged[i], readback, ignored, err) < 0)
+        if (cat_backup_condemn_disk(j->env->catalog, disk_ref(j, j->damaged[i].disk),
+                                    readback, time_utc_us(), err) < 0 ||
+            condemn_layer(j->env, j->damaged[i].layer_id, readback, ignored, err) < 0)
             return err->class;
     return 0;
 }
 
-/* Is the backup that owns this layer known to be damaged? */
+/* What a backup stored of a disk may be sound and what it stands on not: then it restores
+ * no better than before, and only a verification of the whole chain may call it sound. */
 static int
-layer_is_bad(struct verify_job *j, const char *locator, bool *ret, struct err *err)
+stands_well(struct verify_job *j, size_t index, bool *ret, struct err *err)
 {
-    struct naming_locator at;
-    struct cat_backup row = {0};
+    const struct chain *below = &j->stored.chains[index];
 
-    if (naming_locator_parse(locator, &at) < 0)
-        return 0;
-    if (cat_backup_by_seq(j->env->catalog, j->stored.row.vm_id,
-                          j->stored.row.repository_id, at.seq, &row, err) < 0) {
-        if (err->class != ERR_NOT_FOUND)
+    *ret = true;
+    for (size_t k = 0; !j->chain && *ret && k < below->n; k++) {
+        struct cat_backup_disk d = {0};
+
+        if (cat_backup_disk_by_layer(j->env->catalog, below->v[k].layer_id, &d, err) >=
+            0) {
+            *ret = strcmp(d.verification, "failed") != 0;
+            cat_backup_disk_done(&d);
+        } else if (err->class == ERR_NOT_FOUND) {
+            err_clear(err);
+        } else {
             return err->class;
-        err_clear(err);
-        return 0;
+        }
     }
-    *ret = *ret || strcmp(row.verification, "failed") == 0;
-    cat_backup_done(&row);
     return 0;
 }
 
-/* What a backup stored may be sound and what it stands on not: then it restores no better
- * than before, and only a verification of the whole chain may call it sound. */
+/* *ret_all: every disk of the backup is sound, and so is all that it stands on. */
 static int
-may_be_verified(struct verify_job *j, bool *ret, struct err *err)
+store_sound(struct verify_job *j, bool *ret_all, struct err *err)
 {
-    bool bad = false;
+    *ret_all = true;
+    for (size_t i = 0; i < j->stored.row.n_disks; i++) {
+        bool sound = false;
 
-    for (size_t i = 0; !j->chain && i < j->stored.point.n_disks; i++) {
-        const struct chain *below = &j->stored.chains[i];
-
-        for (size_t k = 0; k < below->n; k++)
-            if (layer_is_bad(j, below->v[k].locator, &bad, err) < 0)
-                return err->class;
+        if (j->sound && j->sound[i] && stands_well(j, i, &sound, err) < 0)
+            return err->class;
+        if (sound && cat_backup_disk_set_verification(j->env->catalog, disk_ref(j, i),
+                                                      "verified", err) < 0)
+            return err->class;
+        *ret_all = *ret_all && sound;
     }
-    *ret = !bad;
     return 0;
+}
+
+/* A verification that could not be done says nothing about the backup. */
+static int
+store_verdict(struct verify_job *j, struct err *err)
+{
+    struct cat_verification v = {.verification = "verified",
+                                 .readback = j->direct ? "media" : "page_cache",
+                                 .verified_us = time_utc_us()};
+    bool damaged = j->why.class == ERR_CORRUPT, all;
+
+    if (j->why.class != 0 && !damaged)
+        return 0;
+    if (store_sound(j, &all, err) < 0)
+        return err->class;
+    if (damaged)
+        return store_damaged(j, v.readback, err);
+    return all ? cat_backup_set_verification(j->env->catalog, j->stored.row.job_id, &v,
+                                             err)
+               : 0;
 }
 
 /* Result of the job, verdict on the backup, and the event, together. */
@@ -217,9 +270,7 @@ store_outcome(void *arg, struct err *err)
     struct verify_job *j = arg;
     const struct err *why = &j->why;
     CLEANUP_TX struct catalog_tx tx = {0};
-    bool ok = why->class == 0, damaged = why->class == ERR_CORRUPT;
-    bool cancelled = live_cancelled(j->live) && !ok;
-    bool sound = false;
+    bool ok = why->class == 0, cancelled = live_cancelled(j->live) && !ok;
     struct cat_finish f = {.state = ok          ? "completed"
                                     : cancelled ? "cancelled"
                                                 : "failed",
@@ -228,9 +279,6 @@ store_outcome(void *arg, struct err *err)
                            .error_code = ok ? NULL : why->code,
                            .error_phase = ok ? NULL : "verifying",
                            .error_message = ok ? NULL : why->msg};
-    struct cat_verification v = {.verification = ok ? "verified" : "failed",
-                                 .readback = j->direct ? "media" : "page_cache",
-                                 .verified_us = time_utc_us()};
     struct cat_event e = {.severity = ok ? "info" : "error",
                           .type = ok ? "verification.completed" : "verification.failed",
                           .code = ok ? NULL : why->code,
@@ -249,13 +297,7 @@ store_outcome(void *arg, struct err *err)
     if (j->bad_ranges &&
         cat_verify_set_bad_ranges(j->env->catalog, j->id, j->bad_ranges, err) < 0)
         return err->class;
-    if (ok && may_be_verified(j, &sound, err) < 0)
-        return err->class;
-    /* A verification that could not be done says nothing about the backup. */
-    if ((sound || damaged) &&
-        cat_backup_set_verification(j->env->catalog, j->stored.row.job_id, &v, err) < 0)
-        return err->class;
-    if ((damaged && store_damaged(j, v.readback, err) < 0) ||
+    if (store_verdict(j, err) < 0 ||
         cat_verify_finish(j->env->catalog, j->id, &f, err) < 0 ||
         bus_emit(j->env, &e, err) < 0)
         return err->class;

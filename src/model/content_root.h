@@ -12,6 +12,17 @@
 
 #define CONTENT_ROOT_GROUP 1024u
 
+/* How many blocks of a disk of @blocks are in @group; 0 = none. */
+static inline uint64_t
+content_root_group_blocks(uint64_t blocks, uint64_t group)
+{
+    uint64_t start = group * CONTENT_ROOT_GROUP;
+
+    if (start >= blocks)
+        return 0;
+    return blocks - start < CONTENT_ROOT_GROUP ? blocks - start : CONTENT_ROOT_GROUP;
+}
+
 struct content_root;
 #define CLEANUP_CONTENT_ROOT CLEANUP(cleanup_content_root)
 /* @disk_size 1..MANIFEST_DISK_SIZE_MAX, else ERR_INVALID. */

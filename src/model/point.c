@@ -285,3 +285,12 @@ point_decode_text(const char *text, size_t n, struct point *ret, struct err *err
     }
     return point_decode(j, ret, err);
 }
+
+const struct point_disk *
+point_find_disk(const struct point *p, const char *locator)
+{
+    for (size_t i = 0; i < p->n_disks; i++)
+        if (strcmp(p->disks[i].locator, locator) == 0)
+            return &p->disks[i];
+    return NULL;
+}

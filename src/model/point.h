@@ -81,5 +81,7 @@ int point_decode(const json_t *j, struct point *ret, struct err *err);
 int point_decode_text(const char *text, size_t n, struct point *ret, struct err *err);
 json_t *point_encode(const struct point *p); /* caller decrefs */
 void point_done(struct point *p);
+/* The disk whose layer is @locator; NULL = none. */
+const struct point_disk *point_find_disk(const struct point *p, const char *locator);
 
 #endif

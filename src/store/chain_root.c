@@ -81,16 +81,6 @@ chain_root_keep_end(struct chain_root_keep *k, const uint8_t *content_root,
 
 /* --- the parent's groups --- */
 
-static int
-unusable(struct err *err)
-{
-    if (err->class != ERR_CANCELLED && err->class != ERR_LIMIT) {
-        err->class = ERR_EXISTS;
-        err_recode(err, "roots_unusable");
-    }
-    return err->class;
-}
-
 /* All of it gives the content root of the parent's point, or none of it counts. */
 static int
 open_parent_groups(struct update *u, const struct manifest_header *below, struct err *err)
@@ -109,20 +99,10 @@ next_parent_group(struct update *u, struct err *err)
     int r = group_roots_next(u->parent, &u->next, u->next_digest, err);
 
     u->has_next = r > 0;
-    return r < 0 ? unusable(err) : 0;
+    return r < 0 ? group_roots_unusable(err) : 0;
 }
 
 /* --- one group --- */
-
-static uint64_t
-group_blocks(uint64_t blocks, uint64_t group)
-{
-    uint64_t start = group * GROUP;
-
-    if (start >= blocks)
-        return 0;
-    return blocks - start < GROUP ? blocks - start : GROUP;
-}
 
 static void
 lay_over(struct update *u, const struct manifest_record *r)
@@ -165,7 +145,7 @@ is_zero(const struct update *u, uint64_t n)
 static int
 check_old(struct update *u, struct err *err)
 {
-    uint64_t n = group_blocks(u->old_blocks, u->group);
+    uint64_t n = content_root_group_blocks(u->old_blocks, u->group);
     uint8_t digest[MANIFEST_HASH_SIZE];
     bool stored = u->has_next && u->next == u->group, good;
 
@@ -204,7 +184,8 @@ static int
 end_group(struct update *u, struct err *err)
 {
     uint64_t start = u->group * GROUP;
-    uint64_t n = u->group == NO_GROUP ? 0 : group_blocks(u->blocks, u->group);
+    uint64_t n =
+        u->group == NO_GROUP ? 0 : content_root_group_blocks(u->blocks, u->group);
 
     u->group = NO_GROUP;
     for (uint64_t i = 0; i < n; i++)
@@ -247,7 +228,8 @@ take(struct update *u, struct manifest_record rec, struct err *err)
         uint64_t group = rec.block / GROUP, end = (group + 1) * GROUP;
         uint64_t n = rec.count < end - rec.block ? rec.count : end - rec.block;
         struct manifest_record part = rec;
-        bool whole = rec.state == MANIFEST_ZERO && n == group_blocks(u->blocks, group);
+        bool whole = rec.state == MANIFEST_ZERO &&
+                     n == content_root_group_blocks(u->blocks, group);
 
         part.count = n;
         if (group != u->group &&

@@ -308,8 +308,8 @@ group_roots_find(const struct group_roots *g, uint64_t group,
 
 /* --- for somebody who knows what it must be --- */
 
-static int
-unusable(struct err *err)
+int
+group_roots_unusable(struct err *err)
 {
     if (err->class != ERR_CANCELLED && err->class != ERR_LIMIT) {
         err->class = ERR_EXISTS;
@@ -346,14 +346,14 @@ group_roots_open_checked(const char *path, const struct group_roots_id *want,
     const struct group_roots_id *id;
 
     if (group_roots_open(path, &g, err) < 0)
-        return unusable(err);
+        return group_roots_unusable(err);
     id = group_roots_id(g);
     if (id->disk_size != want->disk_size ||
         memcmp(id->layer_id, want->layer_id, sizeof(id->layer_id)) != 0 ||
         memcmp(id->disk_uuid, want->disk_uuid, sizeof(id->disk_uuid)) != 0)
         (void)corrupt(err, "they are of another layer");
     if (err->class != 0 || check_all(g, content_root, err) < 0)
-        return unusable(err);
+        return group_roots_unusable(err);
     *ret = take_ptr(&g);
     return 0;
 }

@@ -60,5 +60,8 @@ int group_roots_next(struct group_roots *g, uint64_t *ret_group,
 int group_roots_find(const struct group_roots *g, uint64_t group,
                      uint8_t ret_digest[MANIFEST_HASH_SIZE], struct err *err);
 void group_roots_free(struct group_roots *g); /* NULL ok */
+/* What is wrong with the digests is no damage of the backup: ERR_EXISTS "roots_unusable",
+ * unless somebody cancelled or a limit was reached.  Returns the class. */
+int group_roots_unusable(struct err *err);
 
 #endif

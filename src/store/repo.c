@@ -284,6 +284,41 @@ repo_remove_dir(struct repo *r, const char *dir, struct err *err)
     return rc < 0 ? rc : r->ops->remove_dir(r, dir, err);
 }
 
+/* --- the names of one folder --- */
+
+void
+repo_names_done(struct repo_names *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->v[i].name);
+    free(l->v);
+    *l = (struct repo_names){0};
+}
+
+static int
+add_name(void *arg, const char *name, enum repo_entry kind, struct err *err)
+{
+    struct repo_names *l = arg;
+
+    (void)err;
+    l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
+    l->v[l->n++] = (struct repo_name){.name = xstrdup(name), .kind = kind};
+    return 0;
+}
+
+int
+repo_list_names(struct repo *r, const char *dir, struct repo_names *ret, struct err *err)
+{
+    struct repo_names l = {0};
+
+    if (repo_list(r, dir, add_name, &l, err) < 0) {
+        repo_names_done(&l);
+        return err->class;
+    }
+    *ret = l;
+    return 0;
+}
+
 /* --- walking over the points --- */
 
 struct points_walk {

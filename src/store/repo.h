@@ -124,6 +124,18 @@ int repo_rename(struct repo *r, const char *from, const char *to, struct err *er
 /* Entries of folder @dir in no order; a missing folder is an empty one. */
 int repo_list(struct repo *r, const char *dir, repo_list_fn fn, void *arg,
               struct err *err);
+struct repo_names {
+    struct repo_name {
+        char *name;
+        enum repo_entry kind;
+    } * v;
+    size_t n;
+};
+#define CLEANUP_REPO_NAMES CLEANUP(repo_names_done)
+void repo_names_done(struct repo_names *l); /* zeroes */
+/* The same, as a list. */
+int repo_list_names(struct repo *r, const char *dir, struct repo_names *ret,
+                    struct err *err);
 int repo_make_dir(struct repo *r, const char *dir,
                   struct err *err); /* and its parents; durable */
 /* Removes @dir and then its parents up to vms/ as long as they are empty. */

@@ -193,6 +193,61 @@ test_disks(void **state)
     T_ERR(ERR_NOT_FOUND, "disk_not_found", cat_backup_disk_set_result(c, none, &r, &err));
 }
 
+static void
+check_verdict(struct catalog *c, int seq, const char *backup, const char *disks)
+{
+    char job[64], got[64];
+    struct cat_backup b;
+
+    snprintf(job, sizeof(job), "%s%d", U("1"), seq);
+    T_OK(cat_backup_get_by_job(c, job, &b, &err));
+    assert_string_equal(b.verification, backup);
+    snprintf(got, sizeof(got), "%s %s", b.disks[0].verification, b.disks[1].verification);
+    assert_string_equal(got, disks);
+    cat_backup_done(&b);
+}
+
+/* Three backups on each other: what is found of one disk says nothing of the other. */
+static void
+test_verdicts(void **state)
+{
+    struct catalog *c = ((struct t_env *)*state)->c;
+    struct cat_disk_ref d = {JOB("2"), 1}, none = {JOB("2"), 7}, no_job = {JOB("9"), 0};
+    struct cat_verification v = {"verified", "media", 400};
+
+    t_fill(c);
+    for (int i = 1; i <= 3; i++) {
+        T_OK(t_job(c, i, i - 1, &err));
+        check_verdict(c, i, "pending", "pending pending"); /* as the backup's */
+    }
+    for (int i = 1; i <= 2; i++)
+        T_OK(t_complete(c, i, &err));
+    T_OK(cat_backup_set_verification(c, JOB("1"), &v, &err));
+    T_OK(cat_backup_set_verification(c, JOB("2"), &v, &err));
+    T_OK(cat_backup_set_verification(c, JOB("3"), &v, &err));
+    check_verdict(c, 1, "verified", "verified verified");
+    T_OK(cat_backup_condemn_disk(c, d, "media", 500, &err));
+    check_verdict(c, 2, "failed", "verified failed");
+    T_OK(cat_backup_condemn_above(c, U("b2"), 500, "why", &err));
+    check_verdict(c, 3, "verified", "verified verified"); /* it is not completed */
+    T_OK(t_complete(c, 3, &err));
+    T_OK(cat_backup_condemn_above(c, U("b1"), 500, "why", &err));
+    check_verdict(c, 1, "verified", "verified verified");
+    check_verdict(c, 2, "failed", "verified failed");
+    check_verdict(c, 3, "failed", "verified failed");
+    T_OK(cat_backup_disk_set_verification(c, d, "verified", &err));
+    check_verdict(c, 2, "failed", "verified verified");
+    T_OK(cat_backup_set_verification(c, JOB("3"), &v, &err));
+    check_verdict(c, 3, "verified", "verified verified");
+    T_ERR(ERR_NOT_FOUND, "disk_not_found",
+          cat_backup_disk_set_verification(c, none, "failed", &err));
+    T_ERR(ERR_NOT_FOUND, "disk_not_found",
+          cat_backup_condemn_disk(c, none, NULL, 1, &err));
+    check_verdict(c, 2, "failed", "verified verified"); /* both or nothing */
+    T_ERR(ERR_NOT_FOUND, "backup_not_found",
+          cat_backup_condemn_disk(c, no_job, NULL, 1, &err));
+}
+
 static size_t
 count(struct catalog *c, struct cat_backup_filter f)
 {
@@ -518,6 +573,7 @@ main(void)
         T_CASE(test_insert_and_get), T_CASE(test_states), T_CASE(test_disks),
         T_CASE(test_lists),          T_CASE(test_delete), T_CASE(test_chains),
         T_CASE(test_audits),         T_CASE(test_resume), T_CASE(test_merged),
+        T_CASE(test_verdicts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,7 +291,16 @@ test_upgrade(void **state)
         "INSERT INTO backup_jobs (job_id, backup_id, vm_id, vm_name, repository_id, "
         "backup_type, state, current_phase, verification, seq, attempt, requested_by, "
         "created_us) VALUES ('j', 'b', 'v', 'old', '1', 'full', 'failed', 'x', 'none', "
-        "1, 1, 'me', 6);",
+        "1, 1, 'me', 6), ('k', 'c', 'v', 'old', '1', 'full', 'running', 'x', 'failed', "
+        "2, 1, 'me', 7);"
+        "INSERT INTO backup_disks (job_id, disk_index, device_key, disk_uuid, "
+        "size_bytes, label, source_url, backup_type, read_mode, reason, locator, "
+        "layer_id, records, state, bytes_read, bytes_sent, bytes_zero, bytes_skipped, "
+        "bytes_audit, bytes_stored, checkpoint) VALUES "
+        "('k', 0, 2000, 'd', 512, '', '', 'full', 'all', '', 'x', 'l0', 0, 's', 0, 0, "
+        "0, 0, 0, 0, 0), "
+        "('k', 1, 2001, 'e', 512, '', '', 'full', 'all', '', 'x', 'l1', 0, 's', 0, 0, "
+        "0, 0, 0, 0, 0);",
         &err));
     ops->close(db);
     T_OK(catalog_open(e.path, false, &e.c, &err));
@@ -308,6 +317,12 @@ test_upgrade(void **state)
 
         T_OK(cat_backup_get(e.c, "b", &b, &err));
         assert_null(b.quiesced);
+        cat_backup_done(&b);
+        /* Which of the disks was meant is not known: all of them. */
+        T_OK(cat_backup_get(e.c, "c", &b, &err));
+        assert_int_equal(b.n_disks, 2);
+        assert_string_equal(b.disks[0].verification, "failed");
+        assert_string_equal(b.disks[1].verification, "failed");
         cat_backup_done(&b);
     }
     T_OK(cat_credential_add(e.c, &r, id, &err));

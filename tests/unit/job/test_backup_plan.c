@@ -55,6 +55,7 @@ struct world {
     char tip[DISKS][NAMING_LOCATOR_SIZE], layer[DISKS][UUID_STR_SIZE];
     char locators[BACKUPS][DISKS][NAMING_LOCATOR_SIZE]; /* by seq - 1 */
     const char *source_uuid;                            /* of what is stored next */
+    bool hold_import;                                   /* of what is stored next */
 };
 
 static int
@@ -186,7 +187,8 @@ back_up(struct world *w, unsigned mask)
     j = point_encode(&p);
     text = json_line(j);
     OK(repo_put(w->repo, name, text, strlen(text), err));
-    import(w);
+    if (!w->hold_import)
+        import(w);
 }
 
 static int
@@ -415,8 +417,28 @@ check_verdicts(struct world *w, const char *const *want, size_t n)
     }
 }
 
+/* Of each disk of a backup, in their order. */
+static void
+check_disks(struct world *w, int backup, const char *want)
+{
+    CLEANUP_FREE char *id = xasprintf("backup-%d", backup);
+    CLEANUP_FREE char *got = xstrdup("");
+    struct cat_backup b;
+
+    OK(cat_backup_get(w->env.catalog, id, &b, err));
+    for (size_t i = 0; i < b.n_disks; i++) {
+        char *more = xasprintf("%s%s%s", got, i ? " " : "", b.disks[i].verification);
+
+        free(got);
+        got = more;
+    }
+    if (strcmp(got, want) != 0)
+        fail_msg("%s: its disks are %s, not %s", id, got, want);
+    cat_backup_done(&b);
+}
+
 /* Disk 1 is not in the third backup: what is wrong with its second layer is of no
- * consequence there. */
+ * consequence there.  Nor is it for disk 0, whose chain is another one. */
 static void
 test_condemn(void **state)
 {
@@ -439,13 +461,27 @@ test_condemn(void **state)
     OK(condemn_layer(&w->env, layer[1], "media", id, err));
     assert_string_equal(id, "backup-2");
     check_verdicts(w, first, 5);
+    check_disks(w, 1, "verified verified");
+    check_disks(w, 2, "verified failed");
+    check_disks(w, 3, "verified");
+    check_disks(w, 4, "verified failed");
+    check_disks(w, 5, "verified failed");
+    expect(w, disk(0), READ_CHANGED, REASON_NONE, NULL);
+    expect(w, disk(1), READ_ALL, REASON_PARENT_DAMAGED, "chain_broken");
+    memcpy(on.parent_layer_id, w->layer[0], UUID_STR_SIZE);
+    p.disks = &on;
+    OK(condemn_if_below(&w->env, &p, &bad, err));
+    assert_false(bad);
     OK(condemn_layer(&w->env, layer[0], NULL, id, err));
     check_verdicts(w, both, 5);
+    check_disks(w, 1, "verified verified");
+    check_disks(w, 3, "failed");
+    check_disks(w, 5, "failed failed");
     expect(w, disk(0), READ_ALL, REASON_PARENT_DAMAGED, "chain_broken");
     OK(condemn_layer(&w->env, VM, NULL, id, err));
     assert_string_equal(id, "");
     /* One that ends after that. */
-    p.disks = &on;
+    memset(on.parent_layer_id, 0, UUID_STR_SIZE);
     OK(condemn_if_below(&w->env, &p, &bad, err));
     assert_false(bad);
     memcpy(on.parent_layer_id, w->layer[0], UUID_STR_SIZE);
@@ -453,13 +489,41 @@ test_condemn(void **state)
     assert_true(bad);
 }
 
+/* A lost catalog: of each point, which disk is damaged; it climbs in its own chain. */
+static void
+test_import_damage(void **state)
+{
+    struct world *w = *state;
+    CLEANUP_FREE char *manifest = NULL;
+    char path[REPO_PATH_SIZE];
+    struct cat_backup b;
+
+    back_up(w, 3);
+    w->hold_import = true;
+    back_up(w, 3);
+    manifest = xasprintf("%s.manifest", w->locators[1][1]);
+    OK(repo_path(w->repo, manifest, path, err));
+    assert_int_equal(unlink(path), 0);
+    w->hold_import = false;
+    back_up(w, 3);
+    check_disks(w, 1, "verified verified");
+    check_disks(w, 2, "verified failed");
+    check_disks(w, 3, "verified failed");
+    OK(cat_backup_get(w->env.catalog, "backup-3", &b, err));
+    assert_string_equal(b.verification, "failed");
+    assert_int_equal(b.error_disk, 1);
+    cat_backup_done(&b);
+    expect(w, disk(0), READ_CHANGED, REASON_NONE, NULL);
+    expect(w, disk(1), READ_ALL, REASON_PARENT_DAMAGED, "chain_broken");
+}
+
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_parents),       T(test_history),
-                                       T(test_damage),        T(test_deletion),
-                                       T(test_deletion_left), T(test_condemn)};
+    const struct CMUnitTest tests[] = {
+        T(test_parents),       T(test_history), T(test_damage),       T(test_deletion),
+        T(test_deletion_left), T(test_condemn), T(test_import_damage)};
 
     return cmocka_run_group_tests_name("backup_plan", tests, NULL, NULL);
 }
