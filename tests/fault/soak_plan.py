@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """The rounds of tests/fault/soak: a seed gives the same ones for ever.  Prints one line for each, without an end:
 
-    NUMBER JOB FAULT PHASE DELAY_MS RATE A B WRITES
+    NUMBER JOB FAULT PHASE DELAY_MS RATE RETRIES LIE A B WRITES
 
-JOB full, incremental or restore; FAULT a function fault_* of the soak; PHASE of the job at which it comes, DELAY_MS after;
-RATE of the copy in bytes per second; A and B numbers for the fault; WRITES of the guest before: key:offset:length:byte,…
+JOB full, incremental, restore, verify or merge; FAULT a function fault_* of the soak; PHASE of the job at which it comes,
+DELAY_MS after; RATE of the copy in bytes per second; RETRIES a number (with a short delay) or "default"; LIE key:share of the
+blocks that change tracking leaves out, or "-"; A and B numbers for the fault; WRITES of the guest before:
+key:offset:length:byte,…
 
 Usage: soak_plan.py SEED FAIL_POINT…"""
 import random
@@ -12,16 +14,24 @@ import sys
 
 # What a fault can hit.
 BACKUP = ("full", "incremental")
-ANY = BACKUP + ("restore",)
-PHASES = ("start", "preparing", "transferring", "transferring", "transferring", "verifying", "committing")
-RESTORE_PHASES = ("start", "restoring", "restoring", "finishing")
+READER = ("restore", "verify", "merge")
+ANY = BACKUP + READER
+PHASES = {
+    "full": ("start", "preparing", "transferring", "transferring", "transferring", "verifying", "committing"),
+    "restore": ("start", "restoring", "restoring", "finishing"),
+    "verify": ("start", "start", "verifying"),
+    "merge": ("start", "start", "verifying", "preparing", "merging", "merging", "merging"),
+}
+PHASES["incremental"] = PHASES["full"]
 FAULTS = {
-    "none": ANY,
+    "none": ANY, "lie": ("full", "incremental", "incremental"),
     "kill_hub": ANY, "stop_hub": ANY, "kill_node": BACKUP, "stop_node": BACKUP, "kill_client": BACKUP, "stop_client": BACKUP,
-    "kill_worker": ("full", "restore"), "stop_worker": ("full", "restore"), "kill_qemu_nbd": ANY, "stop_qemu_nbd": ANY, "kill_nbdkit": BACKUP,
-    "stop_nbdkit": BACKUP, "kill_both": ANY, "repo_full": BACKUP, "target_full": ("restore",), "cut": BACKUP, "cut_all": BACKUP,
-    "lock_catalog": ANY, "cancel": ANY, "term_hub": ANY, "term_node": BACKUP, "fail_point": BACKUP, "sim_fault": BACKUP,
-    "sim_folder": BACKUP, "sim_cut": BACKUP, "drop_sessions": BACKUP, "reset_cbt": BACKUP, "foreign_snapshot": BACKUP,
+    "kill_worker": ("full",) + READER, "stop_worker": ("full",) + READER, "kill_qemu_nbd": ANY, "stop_qemu_nbd": ANY,
+    "kill_nbdkit": BACKUP, "stop_nbdkit": BACKUP, "kill_both": ANY, "repo_full": BACKUP + ("merge",), "target_full": ("restore",),
+    "cut": BACKUP, "cut_all": BACKUP, "lock_catalog": ANY, "cancel": BACKUP + ("restore",), "cut_cancel": BACKUP, "term_hub": ANY,
+    "term_node": BACKUP, "fail_point": BACKUP + ("merge", "merge"), "sim_fault": BACKUP, "sim_folder": BACKUP, "sim_cut": BACKUP,
+    "drop_sessions": BACKUP, "reset_cbt": BACKUP, "foreign_snapshot": BACKUP,
+    "kill_qemu_img": ("merge",), "stop_qemu_img": ("merge",), "kill_hubs": BACKUP + ("merge",) * 3,
 }
 # Where a program of a backup is most likely to be met.
 AT = {
@@ -32,8 +42,9 @@ AT = {
     "sim_folder": ("start", "transferring"), "sim_cut": ("start", "transferring"), "drop_sessions": ("start", "transferring"),
 }
 # Those that must be there from the beginning of the job.
-EARLY = {"cut", "cut_all", "fail_point", "sim_fault", "reset_cbt", "target_full", "none"}
+EARLY = {"cut", "cut_all", "cut_cancel", "fail_point", "sim_fault", "reset_cbt", "target_full", "none", "lie", "kill_qemu_img", "stop_qemu_img"}
 SIZES = {2000: 8388608, 2001: 4194816}
+last_lie = {2000: 0, 2001: 0}
 
 
 def writes(rng, fault):
@@ -44,7 +55,24 @@ def writes(rng, fault):
         length = rng.choice((512, 4096, 65536, 70000, 300000)) // 512 * 512
         offset = rng.randrange(SIZES[key] - length) // 512 * 512
         out.append(f"{key}:{offset}:{length}:{rng.choice((0, 0, rng.randrange(1, 256)))}")
-    return ",".join(out) or "-"
+    return out
+
+
+def lie(rng, job, fault):
+    """The share that is left out, and the write that makes it a lie: every block of the disk gets other bytes."""
+    often = {"full": 0.15, "incremental": 0.25}.get(job, 0)
+    if fault != "lie" and (rng.random() >= often or fault == "reset_cbt"):
+        return "-", []
+    key = rng.choice(list(SIZES))
+    last_lie[key] = (last_lie[key] + rng.randrange(1, 255) - 1) % 255 + 1
+    return f"{key}:{rng.choice((0.8, 0.9, 1))}", [f"{key}:0:{SIZES[key]}:{last_lie[key]}"]
+
+
+def fits(name, job):
+    """Of the fail points, those that a job of this kind passes."""
+    if job == "merge":
+        return name.startswith(("hub.merge_", "worker."))
+    return not name.startswith("hub.merge_")
 
 
 def main():
@@ -56,14 +84,16 @@ def main():
         rng.shuffle(deck)
         for fault in deck:
             number += 1
-            job = rng.choice([j for j in ANY + ("incremental",) * 3 if j in FAULTS[fault]])
+            job = rng.choice([j for j in ANY + ("incremental",) * 3 + ("merge",) if j in FAULTS[fault]])
             phase = "start" if fault in EARLY else rng.choice(
-                RESTORE_PHASES if job == "restore" else AT.get(fault, PHASES))
-            a = rng.choice(fail_points) if fault == "fail_point" else rng.randrange(1 << 30)
-            delay = rng.choice((0, 0, 0, 10, 50, 200) if fault in AT else (0, 0, 10, 100, 400, 900))
+                AT.get(fault, PHASES[job]) if job in BACKUP else PHASES[job])
+            a = rng.choice([f for f in fail_points if fits(f, job)]) if fault == "fail_point" else rng.randrange(1 << 30)
+            delay = rng.choice((0, 0, 0, 10, 50, 200) if fault in AT or job == "verify" else (0, 0, 10, 100, 400, 900))
             rate = rng.choice((0, 2000000, 4000000) if job == "full" else (0, 1500000, 4000000))
-            print(number, job, fault, phase, delay, rate, a,
-                  rng.randrange(1 << 30), writes(rng, fault))
+            retries = rng.choice(("default", "default", 0, 3, 8))
+            told, change = lie(rng, job, fault)
+            print(number, job, fault, phase, delay, rate, retries, told, a,
+                  rng.randrange(1 << 30), ",".join(writes(rng, fault) + change) or "-")
 
 
 try:
