@@ -22,13 +22,13 @@ bytes_move() { [ "$(api GET "/backups/$1" | jq '.bytes.sent // 0')" -gt 0 ]; }
 
 # ends BACKUP STATE CODES [SECONDS]: how it ended and why; CODES is a pattern of grep -E.
 ends() {
-    until_true "${4:-$wait_s}" job_is_over "$1" || { problem "$1 does not end: $(job_state "$1")"; return; }
+    await_job "$1" "${4:-$wait_s}" || { problem "$1 does not end: $(job_state "$1")"; return; }
     expect "status of $1" "$2" "$(job_state "$1")"
     [ -z "$3" ] || error_of "$1" | grep -E "^($3):" >/dev/null || problem "the reason is: $(error_of "$1")"
 }
 # ends_either BACKUP CODES [SECONDS]: completed after all, and right, or failed with one of these codes.
 ends_either() {
-    until_true "${3:-$wait_s}" job_is_over "$1" || { problem "$1 does not end: $(job_state "$1")"; return; }
+    await_job "$1" "${3:-$wait_s}" || { problem "$1 does not end: $(job_state "$1")"; return; }
     case $(job_state "$1") in
     completed) ;;
     failed) error_of "$1" | grep -E "^($2):" >/dev/null || problem "the reason is: $(error_of "$1")" ;;

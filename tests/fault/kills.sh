@@ -40,7 +40,7 @@ at_backup() {
     fi
     id=$(made_after "$before")
     if [[ $1 != hub.* ]]; then
-        until_true "$wait_s" job_is_over "$id" || problem "the job did not end"
+        await_job "$id" || problem "the job did not end"
         [ "$(job_state "$id")" = failed ] || problem "the job is $(job_state "$id") although its process was killed"
     fi
     stop_daemon hub
@@ -50,7 +50,7 @@ at_backup() {
     case $1 in
     # From the rename of the point on the backup exists: it may not be undone.
     hub.point_renamed | hub.point_durable | hub.catalog_committed)
-        until_true "$wait_s" job_is_over "$id"
+        await_job "$id"
         [ "$(job_state "$id")" = completed ] || problem "I1: the committed job is $(job_state "$id")"
         ;;
     # What was cut off in its transfer goes on.
@@ -83,7 +83,7 @@ at_last_word() {
     before=$(newest_backup)
     begin 0
     id=$(made_after "$before")
-    until_true "$wait_s" job_is_over "$id"
+    await_job "$id"
     [ "$(job_state "$id")" = completed ] || problem "all disks were there and it is $(job_state "$id"): $(api GET "/backups/$id" | jq -c .error)"
     [ "$(attempt_of "$id")" = 1 ] || problem 'there was another attempt'
     stop_daemon node
@@ -127,14 +127,16 @@ at_recovered() {
 }
 
 at_node() {
-    local before id
+    local before id asked
     stop_daemon node
     start_node "SENDENSE_FAILPOINT=$1"
     before=$(newest_backup)
-    begin 5
+    begin 5 & # the answer may wait for the node
+    asked=$!
     until_true "$wait_s" node_is_gone || problem "the node never came to $1"
     stop_daemon node KILL
     start_node
+    wait "$asked"
     id=$(made_after "$before")
     [ -z "$id" ] || goes_on "$id" "$1"
     check_all "$id"
@@ -241,7 +243,7 @@ at_unmade() {
 at_given_up() {
     local child
     child=$(api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"incremental"}' | jq -r .backup_id)
-    until_true "$wait_s" job_is_over "$child"
+    await_job "$child"
     expect 'the incremental' completed "$(job_state "$child")"
     stop_daemon hub
     sqlite3 -cmd '.timeout 10000' "$work/data/catalog.db" "INSERT INTO job_resources (id, job_id, kind, res_key, state, open_mark, created_us, updated_us)
@@ -330,7 +332,7 @@ at_condemn() {
     until_true "$wait_s" hub_is_gone || problem "the hub never came to $1"
     stop_daemon hub
     start_hub
-    until_true "$wait_s" job_is_over "$(newest_backup)" || problem 'I3: the job did not end'
+    await_job "$(newest_backup)" || problem 'I3: the job did not end'
     expect 'the base' 'failed null' "$(api GET "/backups/$id" | jq -r '"\(.verification) \(.error.code)"')"
     expect 'what stands on it' 'failed parent_damaged' "$(api GET "/backups/$newest" | jq -r '"\(.verification) \(.error.code)"')"
     condemn_backup || problem 'I5: the next backup failed'
@@ -344,5 +346,5 @@ vm_of_condemn=''
 condemn_backup() { # of that VM
     local id
     id=$(api POST /backups '{"vm_id":"'"$vm_of_condemn"'","repository_id":"1","backup_type":"auto"}' | jq -r '.backup_id // empty')
-    [ -n "$id" ] && until_true "$wait_s" job_is_over "$id" && [ "$(job_state "$id")" = completed ]
+    [ -n "$id" ] && await_job "$id" && [ "$(job_state "$id")" = completed ]
 }

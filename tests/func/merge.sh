@@ -23,7 +23,7 @@ take() {
     shift
     backup=$(api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"'"$type"'"}' | jq -r '.backup_id // empty')
     [ -n "$backup" ] || { problem "no $type backup was started: $(cat "$work/status")"; return 1; }
-    until_true "$wait_s" job_is_over "$backup"
+    await_job "$backup"
     [ "$(job_state "$backup")" = completed ] || { problem "the $type backup failed: $(api GET "/backups/$backup" | jq -c .error)"; return 1; }
     keep "$backup" "$@"
 }

@@ -52,14 +52,25 @@ last_lines() {
     { echo 'last lines of the hub:'; tail -n 15 "$work/hub.log"; echo 'node:'; tail -n 8 "$work/node.log"; } | sed 's/^/# /'
 }
 
-# until SECONDS COMMAND…: polls a condition; false at the end of the time.
+# until SECONDS COMMAND…: polls a condition, less often the longer it takes; false at the end of the time.
 until_true() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1)) pause
+    local pauses=(0.03 0.05 0.05 0.1 0.1)
     shift
     until "$@"; do
         [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.05
+        pause=${pauses[0]:-0.2}
+        pauses=("${pauses[@]:1}")
+        sleep "$pause"
     done
+}
+
+# await SECONDS PATH STATUS…: until the answer of the hub has one of these; false at the end of the time.
+await() {
+    "$BUILD_DIR/tests/tools/await" "$1" "$hub_url/api/v1$2" "$work/data/admin.token" "${@:3}" >/dev/null
+}
+await_job() { # BACKUP [SECONDS]
+    await "${2:-$wait_s}" "/backups/$1" completed failed cancelled
 }
 
 # start_daemon NAME COMMAND…: starts it, waits for its ready line; sets NAME_pid and NAME_url.
@@ -243,17 +254,14 @@ run_backup() {
     id=$(api POST /backups '{"vm_id":"'"$vm"'","repository_id":"1","backup_type":"full"}' | jq -r '.backup_id // empty')
     [ -n "$id" ] || return 1
     echo "$id"
-    until_true "$wait_s" job_is_over "$id" && [ "$(job_state "$id")" = completed ]
+    await_job "$id" && [ "$(job_state "$id")" = completed ]
 }
 
 restore() { # BACKUP KEY FILE
     local id
     id=$(api POST /restores '{"backup_id":"'"$1"'","device_key":'"$2"',"target_path":"'"$3"'","format":"raw"}' | jq -r '.restore_id // empty')
     [ -n "$id" ] || return 1
-    restore_is_over() {
-        case $(api GET "/restores/$id" | jq -r .status) in completed | failed | cancelled) return 0 ;; *) return 1 ;; esac
-    }
-    until_true "$wait_s" restore_is_over && [ "$(api GET "/restores/$id" | jq -r .status)" = completed ]
+    await "$wait_s" "/restores/$id" completed failed cancelled && [ "$(api GET "/restores/$id" | jq -r .status)" = completed ]
 }
 
 # I1: every byte of both disks, against the source.
@@ -271,7 +279,7 @@ check_restores() {
 check_all() {
     local id=$1 next state=
     if [ -n "$id" ]; then
-        until_true "$wait_s" job_is_over "$id" || problem "I3: $id is $(job_state "$id")"
+        await_job "$id" || problem "I3: $id is $(job_state "$id")"
         state=$(job_state "$id")
         [ "$state" = completed ] && check_restores "$id"
     fi
