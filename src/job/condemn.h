@@ -21,7 +21,8 @@ bool condemn_is_damaged(const struct chain_layer *l, struct err *why);
 
 /* The layer @layer_id was found damaged (read from @readback, NULL = not known): its disk
  * is `failed` from now on in the backup that made it, and so it is in every one that
- * stands on it, with the error "parent_damaged" that names the layer.  @ret_backup_id gets the maker;
+ * stands on it, with the error "parent_damaged" that names the layer.  @ret_backup_id
+ * gets the maker;
  * "" when no completed backup has the layer, and then nothing is changed. */
 int condemn_layer(const struct job_env *env, const char *layer_id, const char *readback,
                   char ret_backup_id[NAMING_BACKUP_ID_SIZE], struct err *err);
