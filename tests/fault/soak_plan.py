@@ -41,15 +41,17 @@ AT = {
     "stop_qemu_nbd": ("preparing", "transferring"), "repo_full": ("preparing", "transferring"),
     "sim_folder": ("start", "transferring"), "sim_cut": ("start", "transferring"), "drop_sessions": ("start", "transferring"),
 }
+# They end within some hundred milliseconds: looked for from the beginning.
+SHORT_LIVED = ("kill_qemu_img", "stop_qemu_img")
 # Those that must be there from the beginning of the job.
-EARLY = {"cut", "cut_all", "cut_cancel", "fail_point", "sim_fault", "reset_cbt", "target_full", "none", "lie", "kill_qemu_img", "stop_qemu_img"}
+EARLY = {"cut", "cut_all", "cut_cancel", "fail_point", "sim_fault", "reset_cbt", "target_full", "none", "lie", *SHORT_LIVED}
 SIZES = {2000: 8388608, 2001: 4194816}
 last_lie = {2000: 0, 2001: 0}
 
 
 def writes(rng, fault):
-    # What is to be cut off in the middle has to move.
-    out = [f"2000:65536:299520:{rng.randrange(1, 256)}"] if fault.startswith("cut") else []
+    # What is to be hit in the middle has to move.
+    out = [f"2000:65536:{599040 if fault in AT else 299520}:{rng.randrange(1, 256)}"] if fault in AT or fault.startswith("cut") else []
     for _ in range(rng.randrange(6)):
         key = rng.choice(list(SIZES))
         length = rng.choice((512, 4096, 65536, 70000, 300000)) // 512 * 512
@@ -84,12 +86,15 @@ def main():
         rng.shuffle(deck)
         for fault in deck:
             number += 1
-            job = rng.choice([j for j in ANY + ("incremental",) * 3 + ("merge",) if j in FAULTS[fault]])
+            job = rng.choice([j for j in ANY + ("incremental",) * 3 + ("merge", "verify") if j in FAULTS[fault]])
             phase = "start" if fault in EARLY else rng.choice(
                 AT.get(fault, PHASES[job]) if job in BACKUP else PHASES[job])
             a = rng.choice([f for f in fail_points if fits(f, job)]) if fault == "fail_point" else rng.randrange(1 << 30)
-            delay = rng.choice((0, 0, 0, 10, 50, 200) if fault in AT or job == "verify" else (0, 0, 10, 100, 400, 900))
-            rate = rng.choice((0, 2000000, 4000000) if job == "full" else (0, 1500000, 4000000))
+            short = fault in AT or job in ("verify", "merge")
+            delay = rng.choice((0, 0, 0, 10, 50, 200) if short else (0, 0, 10, 100, 400, 900))
+            if fault in SHORT_LIVED:
+                delay = 0
+            rate = rng.choice((0, 2000000, 4000000) if job == "full" else (0, 800000, 3000000))
             retries = rng.choice(("default", "default", 0, 3, 8))
             told, change = lie(rng, job, fault)
             print(number, job, fault, phase, delay, rate, retries, told, a,
