@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/timeutil.h"
 #include "files/limits.h"
 #include "model/filesproto.h"
 #include "model/guestpath.h"
@@ -236,10 +237,17 @@ check_spec(const json_t *spec, struct err *err)
     return 0;
 }
 
+static unsigned
+ms_since(uint64_t begin_ns)
+{
+    return (unsigned)((time_mono_ns() - begin_ns) / NS_PER_MS);
+}
+
 int
 appliance_open(const json_t *spec, struct appliance **ret, struct err *err)
 {
     struct appliance *a = xcalloc(1, sizeof *a);
+    uint64_t begin_ns = time_mono_ns();
     struct err first = ERR_INIT;
     int r = check_spec(spec, err);
 
@@ -249,9 +257,12 @@ appliance_open(const json_t *spec, struct appliance **ret, struct err *err)
         r = launch(a, spec, false, err);
     }
     if (r >= 0) {
+        a->boot_ms = ms_since(begin_ns);
         limits_remove_sockets();
         limits_own_memory();
+        begin_ns = time_mono_ns();
         r = list_fs(a, err);
+        a->look_ms = ms_since(begin_ns);
     }
     if (r < 0) {
         appliance_close(a);
@@ -320,8 +331,9 @@ appliance_describe(const struct appliance *a)
         json_object_set_new(o, "readable", json_boolean(f->readable));
         json_array_append_new(list, o);
     }
-    return json_pack("{s:i, s:b, s:o, s:o}", "v", FILES_VERSION, "accelerated",
-                     a->accelerated, "disks", disks, "filesystems", list);
+    return json_pack("{s:i, s:b, s:I, s:I, s:o, s:o}", "v", FILES_VERSION, "accelerated",
+                     a->accelerated, "boot_ms", (json_int_t)a->boot_ms, "look_ms",
+                     (json_int_t)a->look_ms, "disks", disks, "filesystems", list);
 }
 
 static int

@@ -29,6 +29,7 @@ struct appliance {
     size_t n_fs;
     const struct appliance_fs *mounted; /* NULL = nothing */
     bool accelerated;
+    unsigned boot_ms, look_ms; /* until it ran; until its file systems were known */
 };
 
 /* @spec: the members of `open`.  ERR_UNAVAILABLE "appliance_unavailable" when the

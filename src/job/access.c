@@ -18,7 +18,11 @@
 #include "job/outcome.h"
 
 #define LOOPBACK "127.0.0.1"
-#define LOOK_MS 2000 /* how often the room for overlays is looked at */
+/* How often the room for overlays is looked at: before what is free above the reserve can
+ * have been filled at so many bytes a millisecond. */
+#define LOOK_MAX_MS 2000
+#define LOOK_MIN_MS 10
+#define FILL_BYTES_PER_MS (2ull << 20)
 #define CLOSE_TIMEOUT_S 30
 
 /* The sessions that are open or being opened. */
@@ -94,6 +98,21 @@ is_loopback(const char *address)
     return strcmp(address, "::1") == 0;
 }
 
+/* libnbd (nbdcopy, nbdinfo, virt-v2v, this hub) gives the address as the server's name of
+ * TLS, and GnuTLS in qemu-nbd refuses a name with colons. */
+static int
+check_tls(const char *address, bool tls, struct err *err)
+{
+    if (!tls || !strchr(address, ':'))
+        return 0;
+    return err_set(
+        err, ERR_INVALID, "invalid_field",
+        "listen: TLS does not work on the IPv6 address '%s': libnbd, which nbdcopy and "
+        "this hub use, gives it as the server's name, where none is allowed; choose an "
+        "IPv4 address",
+        address);
+}
+
 static int
 check_listen(const struct job_env *env, const char *address, struct err *err)
 {
@@ -165,7 +184,9 @@ check(struct access *a, const struct access_request *req, struct err *err)
 
     a->listen = xstrdup(req->listen ? req->listen : LOOPBACK);
     a->scratch = req->scratch;
+    a->tls = req->tls || !is_loopback(a->listen);
     if (check_listen(a->env, a->listen, err) < 0 ||
+        check_tls(a->listen, a->tls, err) < 0 ||
         check_ttl(a->env, req->ttl_s, &ttl_s, err) < 0 ||
         (a->scratch && check_scratch(a->env, err) < 0) || list_add(a, err) < 0 ||
         stored_open(a->env, req->backup_id, &a->stored, err) < 0 ||
@@ -307,14 +328,22 @@ store_failed(const struct access *a, const struct err *why)
 
 /* --- the life of a session --- */
 
-static bool
-is_out_of_room(const struct access *a)
+/* How long the room for overlays will last at least; 0 = there is none, -1 = none is
+ * needed. */
+static int
+room_lasts_ms(const struct access *a)
 {
-    uint64_t have;
+    uint64_t have, ms;
     struct err err = ERR_INIT;
 
-    return a->scratch && access_scratch_free(a->env, &have, &err) >= 0 &&
-           have < ACCESS_RESERVE_BYTES;
+    if (!a->scratch)
+        return -1;
+    if (access_scratch_free(a->env, &have, &err) < 0)
+        return LOOK_MAX_MS;
+    if (have < ACCESS_RESERVE_BYTES)
+        return 0;
+    ms = (have - ACCESS_RESERVE_BYTES) / FILL_BYTES_PER_MS;
+    return ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms > LOOK_MAX_MS ? LOOK_MAX_MS : (int)ms;
 }
 
 /* Waits for its end; the reason. */
@@ -328,9 +357,11 @@ wait_for_end(const struct access *a)
         p[i + 1] =
             (struct pollfd){.fd = export_pidfd(a->disks[i].export), .events = POLLIN};
     for (;;) {
-        int left = time_left_ms(a->deadline_ns);
-        int n = poll(p, a->n + 1, a->scratch && left > LOOK_MS ? LOOK_MS : left);
+        int left = time_left_ms(a->deadline_ns), room = room_lasts_ms(a), n;
 
+        if (room == 0)
+            return "scratch_full";
+        n = poll(p, a->n + 1, room > 0 && room < left ? room : left);
         if (p[0].revents)
             return live_interrupted(a->live) ? "hub_stopped" : "asked";
         for (size_t i = 0; n > 0 && i < a->n; i++)
@@ -338,8 +369,6 @@ wait_for_end(const struct access *a)
                 return "export_died";
         if (time_left_ms(a->deadline_ns) == 0)
             return "expired";
-        if (is_out_of_room(a))
-            return "scratch_full";
     }
 }
 
@@ -368,12 +397,11 @@ static int
 run(struct access *a, const struct access_request *req, struct secret **ret_psk,
     struct err *err)
 {
-    bool tls = req->tls || !is_loopback(a->listen);
     pthread_t thread;
     int r;
 
     FAILPOINT(ACCESS_CREATED);
-    if (access_open_disks(a, tls ? ret_psk : NULL, err) < 0 ||
+    if (access_open_disks(a, a->tls ? ret_psk : NULL, err) < 0 ||
         store_open(a, req->requested_by, err) < 0)
         return err->class;
     live_set_phase(a->live, "open");

@@ -33,6 +33,7 @@ struct access {
     struct access_disk *disks;
     size_t n;
     bool scratch;
+    bool tls;
     char *listen;
     char *psk_dir; /* NULL = no TLS */
     int64_t res_psk;

@@ -140,6 +140,9 @@ run_create(struct repo *r, const char *path, const char *parent, uint64_t size,
     unsigned n = 7;
 
     if (backing != NULL) {
+        /* -u: the layers below were looked at by layer_check_chain(); qemu-img opening
+         * all of them takes a second at a depth of 300. */
+        argv[n++] = "-u";
         argv[n++] = "-b";
         argv[n++] = backing;
         argv[n++] = "-F";
@@ -220,10 +223,13 @@ layer_overlay(struct repo *r, const char *locator, uint64_t size_bytes, const ch
               struct err *err)
 {
     CLEANUP_FREE char *name = file_of(locator);
+    CLEANUP_FREE char *size =
+        xasprintf("%llu", (unsigned long long)naming_round_up_512(size_bytes));
     char backing[REPO_PATH_SIZE];
-    const char *argv[] = {qemu_img, "create",       "-q", "-f",    "qcow2",
-                          "-o",     CREATE_OPTIONS, "-F", "qcow2", "-b",
-                          backing,  path,           NULL};
+    /* -u: as in run_create(); the export that follows opens all of them. */
+    const char *argv[] = {qemu_img, "create", "-q",           "-u", "-f",
+                          "qcow2",  "-o",     CREATE_OPTIONS, "-F", "qcow2",
+                          "-b",     backing,  path,           size, NULL};
     int fd;
 
     if (layer_check_chain(r, locator, size_bytes, err) < 0 ||
