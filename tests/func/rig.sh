@@ -52,16 +52,13 @@ last_lines() {
     { echo 'last lines of the hub:'; tail -n 15 "$work/hub.log"; echo 'node:'; tail -n 8 "$work/node.log"; } | sed 's/^/# /'
 }
 
-# until SECONDS COMMAND…: polls a condition, less often the longer it takes; false at the end of the time.
+# until SECONDS COMMAND…: polls a condition; false at the end of the time.
 until_true() {
-    local end=$((SECONDS + $1)) pause
-    local pauses=(0.03 0.05 0.05 0.1 0.1)
+    local end=$((SECONDS + $1))
     shift
     until "$@"; do
         [ "$SECONDS" -lt "$end" ] || return 1
-        pause=${pauses[0]:-0.2}
-        pauses=("${pauses[@]:1}")
-        sleep "$pause"
+        sleep 0.05
     done
 }
 
