@@ -15,10 +15,6 @@ made_after() { # BEFORE
 attempt_of() { sql "SELECT attempt FROM backup_jobs WHERE backup_id = '$1'"; }
 resumings() { sql "SELECT count(*) FROM events WHERE type = 'backup.resuming' AND backup_id = '$1'"; }
 is_resuming() { [ "$(resumings "$1")" -gt 0 ]; }
-over_with_its_sources() { # nbdkit may have died with the client that was killed
-    revive
-    job_is_over "$1"
-}
 goes_on() { # BACKUP STEP: to its end, in another attempt, and says so
     until_true "$wait_s" over_with_its_sources "$1"
     [ "$(job_state "$1")" = completed ] || problem "cut off at $2 it is $(job_state "$1"): $(api GET "/backups/$1" | jq -c .error)"

@@ -244,6 +244,10 @@ job_state() { api GET "/backups/$1" | jq -r .status; }
 job_is_over() {
     case $(job_state "$1") in completed | failed | cancelled) return 0 ;; *) return 1 ;; esac
 }
+over_with_its_sources() { # nbdkit may have died with the client that was killed
+    revive
+    job_is_over "$1"
+}
 
 # Starts a backup and waits for its end; prints its id; false when it did not complete.
 run_backup() {
