@@ -96,8 +96,10 @@ restore_run_worker(struct restore_job *j, enum worker_task task, struct verify_d
     int r = verify_run(&v, err);
 
     if (r >= 0 && !d->source)
-        joblog_line(j->log, LOG_LEVEL_INFO, "compared, read from the %s",
-                    d->direct ? "medium" : "page cache");
+        joblog_line(j->log, LOG_LEVEL_INFO,
+                    "compared, read from the %s; read_bytes=%llu written_bytes=%llu",
+                    d->direct ? "medium" : "page cache",
+                    (unsigned long long)d->bytes.read, (unsigned long long)d->bytes.sent);
     return r;
 }
 
